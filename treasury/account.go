@@ -1,0 +1,100 @@
+package treasury
+
+import (
+	"strings"
+
+	"lukechampine.com/uint128"
+)
+
+// Amount is a number of minor units of one asset.
+type Amount = uint128.Uint128
+
+// AccountID names an account. See the package documentation for its shapes.
+type AccountID string
+
+// The fixed accounts and the beginnings and the ending of the others.
+const (
+	Treasury     AccountID = "treasury"
+	TreasuryHeld AccountID = "treasury/held"
+
+	externalPrefix = "external/"
+	payerPrefix    = "payer/"
+	providerPrefix = "provider/"
+	heldSuffix     = "/held"
+)
+
+// External is the account that stands for the world outside: what came in of
+// the asset was debited to it.
+func External(asset string) AccountID { return AccountID(externalPrefix + asset) }
+
+// Payer is the account a principal pays its settlements from.
+func Payer(principal string) AccountID { return AccountID(payerPrefix + principal) }
+
+// Provider is the account of what a provider earned and may withdraw.
+func Provider(principal string) AccountID { return AccountID(providerPrefix + principal) }
+
+// ProviderHeld is the account of what a provider earned and may not yet touch.
+func ProviderHeld(principal string) AccountID {
+	return AccountID(providerPrefix + principal + heldSuffix)
+}
+
+// Account is one row of the ledger: everything ever taken out of it and
+// everything ever put into it. Both sums only grow.
+type Account struct {
+	ID              AccountID
+	Asset           string
+	Debits, Credits Amount
+}
+
+// Balance is credits minus debits, as magnitude and sign. Only external
+// accounts are ever negative.
+func (a Account) Balance() (v Amount, negative bool) {
+	if a.Debits.Cmp(a.Credits) > 0 {
+		return a.Debits.Sub(a.Credits), true
+	}
+	return a.Credits.Sub(a.Debits), false
+}
+
+// IsExternal reports whether the account stands for the world outside, whose
+// balance alone may be negative.
+func (id AccountID) IsExternal() bool {
+	return strings.HasPrefix(string(id), externalPrefix)
+}
+
+// valid reports whether the id has one of the six shapes and, for an external
+// account, names the asset it holds.
+func (id AccountID) valid(asset string) bool {
+	if id == Treasury || id == TreasuryHeld {
+		return true
+	}
+	s := string(id)
+	if rest, ok := strings.CutPrefix(s, externalPrefix); ok {
+		return rest == asset
+	}
+	if rest, ok := strings.CutPrefix(s, payerPrefix); ok {
+		return ValidID(rest)
+	}
+	if rest, ok := strings.CutPrefix(s, providerPrefix); ok {
+		return ValidID(strings.TrimSuffix(rest, heldSuffix))
+	}
+	return false
+}
+
+// ValidID reports whether s can name a principal: [a-z][a-z0-9._-]{0,63}.
+func ValidID(s string) bool {
+	if len(s) < 1 || len(s) > 64 || s[0] < 'a' || s[0] > 'z' {
+		return false
+	}
+	for i := 1; i < len(s); i++ {
+		c := s[i]
+		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '.' && c != '_' && c != '-' {
+			return false
+		}
+	}
+	return true
+}
+
+// ValidAsset reports whether s can name an asset: [A-Za-z][A-Za-z0-9._-]{0,31}.
+func ValidAsset(s string) bool {
+	return len(s) <= 32 && ValidID(strings.ToLower(s))
+}
