@@ -1,0 +1,89 @@
+package cosign
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"sync"
+
+	"github.com/tallyvault/tallyvault/fsm/proof"
+)
+
+// A Published is a checkpoint note that met the policy.
+type Published struct {
+	proof.Checkpoint
+	Note      []byte
+	Cosigners []string // short names, in the policy's order
+}
+
+// A Publication is the newest published checkpoint of this node.
+type Publication struct {
+	path string
+
+	mu     sync.Mutex
+	newest Published
+	moved  chan struct{} // closed and replaced at each change
+}
+
+// OpenPublication reads the file that an earlier run left, if it is there and
+// meets the policy; one that does not is an error, since only damage or another
+// cluster's file explains it.
+func OpenPublication(path string, policy proof.Policy) (*Publication, error) {
+	p := &Publication{path: path, moved: make(chan struct{})}
+	note, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return p, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the published checkpoint: %w", err)
+	}
+	if p.newest, err = Verify(policy, note); err != nil {
+		return nil, fmt.Errorf("the published checkpoint in %s: %w", path, err)
+	}
+	return p, nil
+}
+
+// Verify reads a note under a policy.
+func Verify(policy proof.Policy, note []byte) (Published, error) {
+	cp, names, err := proof.VerifyCheckpoint(policy, note)
+	if err != nil {
+		return Published{}, err
+	}
+	return Published{cp, note, names}, nil
+}
+
+// Newest is the newest published checkpoint; its note is nil if there is none.
+func (p *Publication) Newest() Published {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.newest
+}
+
+// Changed is closed when Newest gives something else than it does now. Take it
+// before looking at Newest.
+func (p *Publication) Changed() <-chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.moved
+}
+
+// Publish takes a verified note and reports whether it is news. One of the same
+// size with another root is an error: k cosigners have contradicted themselves.
+func (p *Publication) Publish(n Published) (bool, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch old := p.newest; {
+	case n.Size < old.Size, n.Size == old.Size && n.Root == old.Root && len(n.Cosigners) <= len(old.Cosigners):
+		return false, nil
+	case n.Size == old.Size && n.Root != old.Root:
+		return false, fmt.Errorf("two checkpoints of size %d with different roots meet the policy", n.Size)
+	}
+	if err := WriteFile(p.path, n.Note); err != nil {
+		return false, err
+	}
+	p.newest = n
+	close(p.moved)
+	p.moved = make(chan struct{})
+	return true, nil
+}

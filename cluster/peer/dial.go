@@ -1,0 +1,75 @@
+package peer
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/hashicorp/raft"
+)
+
+// keepAlive is how often an idle connection is probed. It ends the dead ones
+// within three probes.
+var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 5 * time.Second, Interval: 5 * time.Second, Count: 3}
+
+// dial opens a connection to a member and proves both ends.
+func (p *Port) dial(ctx context.Context, member, protocol string) (net.Conn, error) {
+	m, err := p.memberByName(member)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, HandshakeTimeout)
+	defer cancel()
+	dialer := net.Dialer{KeepAliveConfig: keepAlive}
+	raw, err := dialer.DialContext(ctx, "tcp", m.Address)
+	if err != nil {
+		return nil, fmt.Errorf("reach %s: %w", member, err)
+	}
+	conn := tls.Client(raw, p.clientTLS(m, protocol))
+	if err := conn.HandshakeContext(ctx); err != nil {
+		_ = raw.Close()
+		return nil, fmt.Errorf("reach %s: %w", member, err)
+	}
+	return conn, nil
+}
+
+// raftStream is the port as Raft's transport sees it.
+type raftStream struct {
+	*queue
+	port *Port
+}
+
+// Dial implements raft.StreamLayer; the address of a server is its name.
+func (s raftStream) Dial(address raft.ServerAddress, timeout time.Duration) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	return s.port.dial(ctx, string(address), protocolRaft)
+}
+
+// Raft is the stream layer for Raft's transport. Closing it leaves the port open.
+func (p *Port) Raft() raft.StreamLayer { return raftStream{p.raft, p} }
+
+// Calls is the listener for the HTTP server of node-to-node calls.
+func (p *Port) Calls() net.Listener { return p.calls }
+
+// Transport makes requests to members: the host of a URL is the member's name
+// and the scheme is http, since the dial itself brings the encryption.
+func (p *Port) Transport() *http.Transport {
+	return &http.Transport{
+		DialContext: func(ctx context.Context, _, address string) (net.Conn, error) {
+			host, _, err := net.SplitHostPort(address)
+			if err != nil {
+				return nil, fmt.Errorf("dial a member: %w", err)
+			}
+			return p.dial(ctx, host, protocolCalls)
+		},
+		MaxIdleConnsPerHost:    16,
+		MaxConnsPerHost:        MaxPerMember / 2,
+		IdleConnTimeout:        time.Minute,
+		MaxResponseHeaderBytes: 16 << 10,
+		DisableCompression:     true,
+	}
+}
