@@ -82,19 +82,25 @@ func (id AccountID) valid(asset string) bool {
 
 // ValidID reports whether s can name a principal: [a-z][a-z0-9._-]{0,63}.
 func ValidID(s string) bool {
-	if len(s) < 1 || len(s) > 64 || s[0] < 'a' || s[0] > 'z' {
-		return false
-	}
-	for i := 1; i < len(s); i++ {
-		c := s[i]
-		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '.' && c != '_' && c != '-' {
-			return false
-		}
-	}
-	return true
+	return len(s) <= 64 && named(s, func(c byte) bool { return 'a' <= c && c <= 'z' })
 }
 
 // ValidAsset reports whether s can name an asset: [A-Za-z][A-Za-z0-9._-]{0,31}.
 func ValidAsset(s string) bool {
-	return len(s) <= 32 && ValidID(strings.ToLower(s))
+	return len(s) <= 32 && named(s, func(c byte) bool { return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' })
+}
+
+// named reports whether s begins with a letter and goes on with letters,
+// digits, dots, underscores and dashes.
+func named(s string, letter func(byte) bool) bool {
+	if s == "" || !letter(s[0]) {
+		return false
+	}
+	for i := 1; i < len(s); i++ {
+		c := s[i]
+		if !letter(c) && (c < '0' || c > '9') && c != '.' && c != '_' && c != '-' {
+			return false
+		}
+	}
+	return true
 }

@@ -51,13 +51,12 @@ func (l *Ledger) Load(row []byte) error {
 	if err := a.sound(a.ID); err != nil {
 		return fmt.Errorf("loading an account row: %w", err)
 	}
-	if a.ID <= l.lastLoaded {
-		return fmt.Errorf("account row %s does not follow %s", a.ID, l.lastLoaded)
+	if last, _, ok := l.accounts.Max(); ok && a.ID <= last {
+		return fmt.Errorf("account row %s does not follow %s", a.ID, last)
 	}
 	if l.accounts.Len() >= MaxAccounts {
 		return fmt.Errorf("more than %d account rows", MaxAccounts)
 	}
-	l.lastLoaded = a.ID
 	l.accounts.Set(a.ID, a)
 	return nil
 }

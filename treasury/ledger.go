@@ -32,9 +32,6 @@ type Ledger struct {
 	// accounts holds plain values, so that a copied tree shares nothing that
 	// is ever changed in place.
 	accounts *btree.Map[AccountID, Account]
-
-	// lastLoaded is the id of the row that Load took last; rows must ascend.
-	lastLoaded AccountID
 }
 
 // NewLedger returns a ledger without accounts.
@@ -46,7 +43,7 @@ func NewLedger() *Ledger {
 // for any number of accounts. It counts as a change of l: no other goroutine
 // may be using l meanwhile.
 func (l *Ledger) Copy() *Ledger {
-	return &Ledger{accounts: l.accounts.Copy(), lastLoaded: l.lastLoaded}
+	return &Ledger{accounts: l.accounts.Copy()}
 }
 
 // CheckOpen says whether an account could be opened. That it exists already
