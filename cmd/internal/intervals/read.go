@@ -1,0 +1,138 @@
+package intervals
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// sampleRecords is how many records are looked at to tell columns of numbers.
+const sampleRecords = 50
+
+// Read reads a whole file and returns its points in time order over all meters
+// (at equal times by meter), each meter's baseline first, and what became of
+// the file's rows.
+func Read(input io.Reader, o Options) ([]Point, Summary, error) {
+	o, err := o.normal()
+	if err != nil {
+		return nil, Summary{}, err
+	}
+	f := &file{options: o, byName: map[string]*meterRows{}, byID: map[string]*meterRows{}}
+	if err := f.read(input); err != nil {
+		return nil, f.summary, err
+	}
+	points, err := f.points()
+	return points, f.summary, err
+}
+
+// read takes the header and all records.
+func (f *file) read(input io.Reader) error {
+	buffered := bufio.NewReader(&bounded{input: input})
+	if mark, _ := buffered.Peek(3); bytes.Equal(mark, []byte("\xef\xbb\xbf")) {
+		_, _ = buffered.Discard(3) // These bytes were peeked at just now.
+	}
+	records := csv.NewReader(buffered)
+	header, err := records.Read()
+	if errors.Is(err, io.EOF) {
+		return errors.New("the file is empty: want a header line first")
+	}
+	if err != nil {
+		return fmt.Errorf("reading the header: %w", err)
+	}
+	for i := range header {
+		header[i] = strings.TrimSpace(header[i])
+	}
+	sample, lines, err := takeSample(records)
+	if err != nil {
+		return err
+	}
+	if err := f.arrange(header, sample); err != nil {
+		return err
+	}
+	for i, record := range sample {
+		if err := f.record(lines[i], i, record); err != nil {
+			return err
+		}
+	}
+	records.ReuseRecord = true
+	for number := len(sample); ; number++ {
+		record, line, err := next(records)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := f.record(line, number, record); err != nil {
+			return err
+		}
+	}
+}
+
+// takeSample reads the first records, which are then taken like any others.
+func takeSample(records *csv.Reader) (sample [][]string, lines []int, err error) {
+	for len(sample) < sampleRecords {
+		record, line, err := next(records)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+		sample, lines = append(sample, record), append(lines, line)
+	}
+	return sample, lines, nil
+}
+
+// next reads a record. One with too few or too many fields is returned as it
+// is, for record to refuse: the reader is still in step. After a broken quote
+// it is not, so that ends the reading.
+func next(records *csv.Reader) (record []string, line int, err error) {
+	record, err = records.Read()
+	if errors.Is(err, csv.ErrFieldCount) {
+		err = nil
+	}
+	if err != nil {
+		if errors.Is(err, io.EOF) {
+			return nil, 0, io.EOF
+		}
+		return nil, 0, fmt.Errorf("reading the file: %w", err)
+	}
+	line, _ = records.FieldPos(0)
+	return record, line, nil
+}
+
+// bounded refuses files and lines above their limits before a parser keeps
+// them in memory.
+type bounded struct {
+	input      io.Reader
+	read, line int
+}
+
+func (b *bounded) Read(p []byte) (int, error) {
+	n, err := b.input.Read(p)
+	b.read += n
+	if b.read > MaxBytes {
+		return 0, fmt.Errorf("the file is larger than %d bytes", MaxBytes)
+	}
+	for rest := p[:n]; ; {
+		at := bytes.IndexByte(rest, '\n')
+		if at < 0 {
+			b.line += len(rest)
+			break
+		}
+		if b.line+at > MaxLineBytes {
+			b.line += at
+			break
+		}
+		b.line, rest = 0, rest[at+1:]
+	}
+	if b.line > MaxLineBytes {
+		return 0, fmt.Errorf("a line is longer than %d bytes", MaxLineBytes)
+	}
+	return n, err
+}
