@@ -1,0 +1,95 @@
+package fsm
+
+import (
+	"github.com/tallyvault/tallyvault/fsm/proof"
+)
+
+// digestLag is how many cuts after the cut it describes a state digest stands
+// in a receipt: long enough to compute it away from Apply.
+const digestLag = 2
+
+func (s *state) owesDigest(cut uint64) bool {
+	return s.digestAt.cut != 0 && cut == s.digestAt.cut+digestLag
+}
+
+// mark records a cut: the size and root just before this entry's own leaves.
+// before is the state just before the entry, taken when no digest was owed.
+func (a *apply) mark(cut Cut, before *View) {
+	s := a.s
+	s.cutCount = cut.Number
+	kept := s.cuts
+	if len(kept) >= keptCuts {
+		kept = kept[len(kept)-keptCuts+1:]
+	}
+	s.cuts = append(append(make([]Cut, 0, keptCuts), kept...), cut)
+	a.result.Cut = &cut
+	body := &CutReceipt{
+		ReceiptHead: a.head(KindCut), Cut: cut.Number, Size: cut.Size, Root: cut.Root, OutcomeChain: s.chain,
+	}
+	if s.owesDigest(cut.Number) {
+		body.Digest = &CutDigest{Cut: s.digestAt.cut, Value: a.m.owedDigest()}
+		s.digestAt.cut = 0
+		a.m.frozen, a.m.digest = nil, nil
+	}
+	if epoch := s.epoch(); before != nil && epoch > s.digestAt.epoch {
+		s.digestAt = digestAt{epoch: epoch, cut: cut.Number}
+		a.m.frozen, a.m.digest = before, nil
+		a.result.Frozen = before
+	}
+	a.receipt(KindCut, body)
+}
+
+// owedDigest is the digest of the frozen state: supplied, or computed now.
+func (m *Machine) owedDigest() [32]byte {
+	if m.digest != nil {
+		return *m.digest
+	}
+	return m.frozen.Digest()
+}
+
+// cutNumbered finds one of the newest cuts.
+func (s *state) cutNumbered(n uint64) (Cut, bool) {
+	for _, c := range s.cuts {
+		if c.Number == n {
+			return c, true
+		}
+	}
+	return Cut{}, false
+}
+
+// checkCosigned asks for good cosignatures of at least k nodes on a known cut,
+// in order of node.
+func (m *Machine) checkCosigned(c *Cosigned) bool {
+	if c == nil {
+		return true
+	}
+	cut, known := m.state.cutNumbered(c.Cut)
+	if !known || len(c.Signatures) < int(m.state.genesis.Cosigners) {
+		return false
+	}
+	checkpoint := m.state.checkpoint(cut)
+	for i, sig := range c.Signatures {
+		if i > 0 && sig.Node <= c.Signatures[i-1].Node || int(sig.Node) >= len(m.nodeKeys) {
+			return false
+		}
+		message := proof.CosignedMessage(sig.Time, checkpoint)
+		if !m.nodeKeys[sig.Node].cosigner.Verify(message, &c.Signatures[i].Sig) {
+			return false
+		}
+	}
+	return true
+}
+
+func (s *state) checkpoint(c Cut) proof.Checkpoint {
+	return proof.Checkpoint{Origin: s.genesis.Origin(), Size: c.Size, Root: c.Root}
+}
+
+// recordCosigned remembers the newest cut that is known to be final.
+func (a *apply) recordCosigned() {
+	if a.entry.Cosigned == nil {
+		return
+	}
+	if cut, _ := a.s.cutNumbered(a.entry.Cosigned.Cut); cut.Number > a.s.final.Number {
+		a.s.final = cut
+	}
+}

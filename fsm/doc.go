@@ -1,0 +1,83 @@
+// Package fsm is the replicated state machine: bytes in, state and result out.
+// Whoever holds the genesis file and the entries computes the same state,
+// receipts and roots. Nothing here reads a clock, a random source, a file or
+// the network, and nothing runs beside the caller.
+//
+// # An entry
+//
+// One Raft log entry is a header and a batch of commands:
+//
+//	version u8 (1) | number u64 | at u64
+//	statements u8  x (node u8, at u64, signature 64)
+//	cut u8 (0 or 1)
+//	cosignatures u8, when not 0: cut u64, x (node u8, time u64, signature 64)
+//	commands u16   x (length u16, frame)
+//
+// Integers are big-endian. A frame is tag u16, signatures u8, x (key id 16,
+// signature 64), payload. Number is one above the last entry's. Statements and
+// cosignatures are in order of node and come from a majority, and from k nodes.
+// An entry that does not decode, exceeds its budget, has the wrong number or
+// carries a bad statement or cosignature changes nothing, leaves one leaf
+// (0x03, why u8, length u32, SHA-256) and raises the alarm.
+//
+// # The commands
+//
+//	tag  name                  signatures  scope           who
+//	  1  submit_reading        one         submit_reading  provider
+//	  2  attest                one         attest          oracle
+//	  3  rotate_key            one         own keys        every role
+//	  4  revoke_key            one         own keys        every role
+//	100  register_principal    threshold   threshold       admins
+//	101  register_key          threshold   threshold       admins
+//	102  revoke_principal_key  threshold   threshold       admins
+//	103  register_meters       threshold   threshold       admins
+//	104  rebase_meter          threshold   threshold       admins
+//	105  set_oracle_weight     threshold   threshold       admins
+//	106  set_market            threshold   threshold       admins
+//	107  deposit               threshold   threshold       admins
+//
+// The table is append-only. A command's payload type is
+// application/vnd.tallyvault.<name>.v1+json; its payload is one strict JSON
+// object (package strict): the header's members, then the body's.
+//
+// # The order of checks
+//
+// parse, keys known, signatures, keys live, cluster and era, expiry, lane,
+// nonce; for threshold commands: not executed before, enough distinct admins.
+// Up to here nothing is consumed. Then the nonce is consumed, also by a
+// refusal, and scope and the rule itself are checked. Nonces rise strictly per
+// (key, lane) by at most 2^20. Lanes are "0" to "15" and, for a provider's
+// keys, "m/<meter>" of each of its meters. A threshold command has a salt
+// instead, and an executed identity is remembered until it expires.
+//
+// # Time
+//
+// A tick carries signed clock statements of a majority; M is their lower
+// median, and now = max(now, clamp(entry.at, M, M + allowance)). The height
+// counts whole block intervals of what now gained since the last entry, at most
+// 15 s of it, so that an outage spends nobody's window. All windows count
+// heights; only skew, reading age and expires_at use now.
+//
+// # The journal
+//
+// Every entry appends leaves: its header behind 0x01, each frame behind 0x02,
+// then receipts, JSON that begins with '{'. The state keeps the tree's right
+// edge, so the root is state. A cut marks the size and root just before its
+// entry's own leaves; every node cosigns it. Its receipt states them with the
+// chain over all outcomes:
+//
+//	chain = SHA-256(previous | identity 32 | code u16 | fields)
+//
+// The state just before the first cut of an epoch is frozen; its digest stands
+// in the receipt of the second cut after it.
+//
+// # Worked example
+//
+// A provider submits register 1,500 for a meter whose base is 1,000 with three
+// decimals at 25 minor units a kWh and a fee of 1 %: the entry has one command;
+// its outcome is accepted with number 7. Two of three oracles attest to range
+// 7-7: the second attestation's entry also emits a settlement receipt, gross
+// floor(500 x 25 / 1,000) = 12 with remainder 500, fee 0, net 12, and moves 12
+// from payer/<payer> to provider/<provider>/held. dispute_window_blocks later a
+// release receipt moves it to provider/<provider>.
+package fsm

@@ -1,0 +1,38 @@
+package genesis
+
+import (
+	"github.com/cloudflare/circl/sign/ed25519"
+
+	"github.com/tallyvault/tallyvault/fsm/envelope"
+	"github.com/tallyvault/tallyvault/fsm/signature"
+	"github.com/tallyvault/tallyvault/fsm/strict"
+)
+
+// PossessionPayloadType is the payload type of a proof of possession.
+const PossessionPayloadType = "application/vnd.tallyvault.possession.v1+json"
+
+// Possession is what a key signs to show that its owner asks for exactly this
+// principal and role in exactly this cluster (zeros before genesis).
+type Possession struct {
+	Cluster   [16]byte `json:"cluster"`
+	Principal string   `json:"principal"`
+	Role      string   `json:"role"`
+	Key       [32]byte `json:"key"`
+}
+
+// Prove signs the statement with the key it names.
+func (p Possession) Prove(key ed25519.PrivateKey) [signature.Size]byte {
+	return envelope.Sign(key, PossessionPayloadType, strict.Encode(p)).Sig
+}
+
+// Check verifies a proof and the registration rule of the key.
+func (p Possession) Check(proof *[signature.Size]byte) error {
+	key, err := signature.CheckPublicKey(p.Key)
+	if err != nil {
+		return err
+	}
+	if !key.Verify(envelope.PAE(PossessionPayloadType, strict.Encode(p)), proof) {
+		return errPossession
+	}
+	return nil
+}

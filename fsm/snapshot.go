@@ -1,0 +1,165 @@
+package fsm
+
+import (
+	"bufio"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+
+	"github.com/tallyvault/tallyvault/fsm/genesis"
+	"github.com/tallyvault/tallyvault/fsm/strict"
+)
+
+// A snapshot is a magic line, a header (length and strict JSON), the rows of
+// the state image, each behind its 32-bit length, and a zero length.
+const snapshotMagic = "tallyvault-snapshot v1\n"
+
+// Limits of a snapshot's parts, so that a damaged length asks for no memory.
+const (
+	maxSnapshotHeader = 4 << 10
+	maxSnapshotRow    = 1 << 20
+)
+
+// snapshotHeader says what the image is of, so that a reader can judge it
+// before it loads it.
+type snapshotHeader struct {
+	Rules   uint32   `json:"rules"`
+	Cluster [16]byte `json:"cluster"`
+	Era     string   `json:"era"`
+	Entry   uint64   `json:"entry"`
+	Cut     uint64   `json:"cut"`
+	Size    uint64   `json:"size"`
+	Digest  [32]byte `json:"digest"`
+	// Owed is the digest of the state at an earlier cut that a later receipt
+	// will carry. It is no part of the image: it only follows from it.
+	Owed *[32]byte `json:"owed"`
+}
+
+// WriteSnapshot writes the view so that ReadSnapshot restores it.
+func (v *View) WriteSnapshot(w io.Writer) error {
+	s := v.state
+	h := snapshotHeader{
+		Rules: rulesNumber, Cluster: s.genesis.Cluster, Era: s.era(), Entry: s.number,
+		Cut: s.cutCount, Size: s.edge.Size(), Digest: s.digest(),
+	}
+	if s.digestAt.cut != 0 {
+		owed := v.owedDigest()
+		h.Owed = &owed
+	}
+	out := bufio.NewWriterSize(w, 1<<16)
+	if _, err := out.WriteString(snapshotMagic); err != nil {
+		return err
+	}
+	if err := writeBlock(out, strict.Encode(h)); err != nil {
+		return err
+	}
+	var failed error
+	s.image(func(row []byte) {
+		if failed == nil {
+			failed = writeBlock(out, row)
+		}
+	})
+	if failed != nil {
+		return failed
+	}
+	if err := writeBlock(out, nil); err != nil {
+		return err
+	}
+	return out.Flush()
+}
+
+func writeBlock(w io.Writer, b []byte) error {
+	var length [4]byte
+	binary.BigEndian.PutUint32(length[:], uint32(len(b)))
+	if _, err := w.Write(length[:]); err != nil {
+		return err
+	}
+	_, err := w.Write(b)
+	return err
+}
+
+// ReadSnapshot restores a machine. Every error means that the snapshot must
+// not be used: it says what is wrong with it.
+func ReadSnapshot(g *genesis.Signed, r io.Reader) (*Machine, error) {
+	in := bufio.NewReaderSize(r, 1<<16)
+	magic := make([]byte, len(snapshotMagic))
+	if _, err := io.ReadFull(in, magic); err != nil || string(magic) != snapshotMagic {
+		return nil, errors.New("not a snapshot of this version")
+	}
+	h, err := readSnapshotHeader(in, g)
+	if err != nil {
+		return nil, err
+	}
+	m, err := empty(g)
+	if err != nil {
+		return nil, err
+	}
+	digest, err := m.state.readRows(in)
+	if err != nil {
+		return nil, fmt.Errorf("snapshot of entry %d: %w", h.Entry, err)
+	}
+	if digest != h.Digest {
+		return nil, fmt.Errorf("snapshot of entry %d: rows have digest %x, header says %x", h.Entry, digest, h.Digest)
+	}
+	s := m.state
+	if s.number != h.Entry || s.edge.Size() != h.Size || s.cutCount != h.Cut || (s.digestAt.cut != 0) != (h.Owed != nil) {
+		return nil, fmt.Errorf("snapshot of entry %d: header and rows disagree", h.Entry)
+	}
+	m.digest = h.Owed
+	return m, nil
+}
+
+func readSnapshotHeader(in *bufio.Reader, g *genesis.Signed) (snapshotHeader, error) {
+	var h snapshotHeader
+	block, err := readBlock(in, maxSnapshotHeader)
+	if err != nil {
+		return h, fmt.Errorf("snapshot header: %w", err)
+	}
+	if err := strict.Decode(block, &h); err != nil {
+		return h, fmt.Errorf("snapshot header: %w", err)
+	}
+	if h.Rules != rulesNumber {
+		return h, fmt.Errorf("snapshot follows rules %d, this program knows %d", h.Rules, rulesNumber)
+	}
+	if h.Cluster != g.Cluster {
+		return h, fmt.Errorf("snapshot is of cluster %x, genesis of %x", h.Cluster, g.Cluster)
+	}
+	return h, nil
+}
+
+func readBlock(in *bufio.Reader, limit uint32) ([]byte, error) {
+	var length [4]byte
+	if _, err := io.ReadFull(in, length[:]); err != nil {
+		return nil, fmt.Errorf("cut short: %w", err)
+	}
+	n := binary.BigEndian.Uint32(length[:])
+	if n > limit {
+		return nil, fmt.Errorf("block of %d bytes, more than %d", n, limit)
+	}
+	block := make([]byte, n)
+	if _, err := io.ReadFull(in, block); err != nil {
+		return nil, fmt.Errorf("cut short: %w", err)
+	}
+	return block, nil
+}
+
+// readRows loads rows up to the zero length and returns their digest.
+func (s *state) readRows(in *bufio.Reader) ([32]byte, error) {
+	var h hash.Hash = sha256.New()
+	for {
+		row, err := readBlock(in, maxSnapshotRow)
+		if err != nil {
+			return [32]byte{}, err
+		}
+		if len(row) == 0 {
+			return [32]byte(h.Sum(nil)), nil
+		}
+		if err := s.load(row); err != nil {
+			return [32]byte{}, err
+		}
+		_ = writeBlock(h, row) // a hash never fails
+	}
+}

@@ -1,0 +1,99 @@
+package strict
+
+import (
+	"encoding/hex"
+	"fmt"
+	"reflect"
+	"strconv"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// Encode writes v, a struct or a pointer to one, as one line of JSON. For types
+// encoded often, keep a Codec instead.
+func Encode(v any) []byte { return Compile(v).Append(nil, v) }
+
+// Append writes v, a struct of the codec's type or a pointer to one, behind b.
+// A string that is not valid UTF-8 panics: whoever builds a payload or receipt
+// has checked its strings before.
+func (c *Codec) Append(b []byte, v any) []byte {
+	value := reflect.ValueOf(v)
+	if value.Kind() == reflect.Pointer {
+		value = value.Elem()
+	}
+	if value.Type() != c.root.typ {
+		panic(fmt.Sprintf("strict: encoding %v with a codec of %v", value.Type(), c.root.typ))
+	}
+	return c.root.append(b, value)
+}
+
+func (p *plan) append(b []byte, v reflect.Value) []byte {
+	switch p.kind {
+	case kindString:
+		return appendString(b, v.String())
+	case kindBool:
+		return strconv.AppendBool(b, v.Bool())
+	case kindNumber:
+		if v.CanInt() {
+			return strconv.AppendInt(b, v.Int(), 10)
+		}
+		return strconv.AppendUint(b, v.Uint(), 10)
+	case kindDecimal:
+		return append(strconv.AppendUint(append(b, '"'), v.Uint(), 10), '"')
+	case kindAmount:
+		return append(append(append(b, '"'), v.Interface().(Amount).String()...), '"')
+	case kindHex:
+		return appendHex(b, v)
+	case kindObject:
+		return p.appendObject(b, v)
+	case kindOptional:
+		return p.elem.append(b, v.Elem())
+	case kindList:
+		b = append(b, '[')
+		for i := range v.Len() {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b = p.elem.append(b, v.Index(i))
+		}
+		return append(b, ']')
+	}
+	panic(fmt.Sprintf("strict: kind %d", p.kind))
+}
+
+func (p *plan) appendObject(b []byte, v reflect.Value) []byte {
+	b = append(b, '{')
+	first := true
+	for _, f := range p.fields {
+		value := v.FieldByIndex(f.index)
+		if f.optional && value.IsZero() {
+			continue
+		}
+		if !first {
+			b = append(b, ',')
+		}
+		first = false
+		b = append(appendString(b, f.name), ':')
+		b = f.plan.append(b, value)
+	}
+	return append(b, '}')
+}
+
+func appendHex(b []byte, v reflect.Value) []byte {
+	b = append(b, '"')
+	if v.Kind() == reflect.Slice {
+		b = hex.AppendEncode(b, v.Bytes())
+		return append(b, '"')
+	}
+	raw := make([]byte, v.Len())
+	reflect.Copy(reflect.ValueOf(raw), v)
+	return append(hex.AppendEncode(b, raw), '"')
+}
+
+func appendString(b []byte, s string) []byte {
+	b, err := jsontext.AppendQuote(b, s)
+	if err != nil {
+		panic(fmt.Sprintf("strict: %q: %v", s, err))
+	}
+	return b
+}

@@ -1,0 +1,136 @@
+package fsm
+
+import (
+	"github.com/tallyvault/tallyvault/fsm/genesis"
+	"github.com/tallyvault/tallyvault/fsm/strict"
+)
+
+// Type is the tag of a command in the log. Tags are never reused.
+type Type uint16
+
+// The commands. Tags below 100 take one signature, others the threshold.
+const (
+	TypeSubmitReading Type = 1
+	TypeAttest        Type = 2
+	TypeRotateKey     Type = 3
+	TypeRevokeKey     Type = 4
+
+	TypeRegisterPrincipal  Type = 100
+	TypeRegisterKey        Type = 101
+	TypeRevokePrincipalKey Type = 102
+	TypeRegisterMeters     Type = 103
+	TypeRebaseMeter        Type = 104
+	TypeSetOracleWeight    Type = 105
+	TypeSetMarket          Type = 106
+	TypeDeposit            Type = 107
+)
+
+const (
+	payloadPrefix = "application/vnd.tallyvault."
+	payloadSuffix = ".v1+json"
+)
+
+// spec is one row of the command table.
+type spec struct {
+	tag       Type
+	name      string
+	threshold bool
+	scope     string // the scope a signing key must have
+	codec     *strict.Codec
+	empty     func() any // a pointer to a zero payload
+}
+
+// Scopes beyond the names of commands.
+const (
+	ScopeRead      = "read"
+	scopeThreshold = "threshold"
+	// scopeOwnKeys covers rotating and revoking one's own keys; every key has it.
+	scopeOwnKeys = "own_keys"
+)
+
+// specs is the one append-only table of commands.
+var specs = []spec{
+	row[SubmitReading](TypeSubmitReading, "submit_reading", "submit_reading"),
+	row[Attest](TypeAttest, "attest", "attest"),
+	row[RotateKey](TypeRotateKey, "rotate_key", scopeOwnKeys),
+	row[RevokeKey](TypeRevokeKey, "revoke_key", scopeOwnKeys),
+	row[RegisterPrincipal](TypeRegisterPrincipal, "register_principal", scopeThreshold),
+	row[RegisterKey](TypeRegisterKey, "register_key", scopeThreshold),
+	row[RevokePrincipalKey](TypeRevokePrincipalKey, "revoke_principal_key", scopeThreshold),
+	row[RegisterMeters](TypeRegisterMeters, "register_meters", scopeThreshold),
+	row[RebaseMeter](TypeRebaseMeter, "rebase_meter", scopeThreshold),
+	row[SetOracleWeight](TypeSetOracleWeight, "set_oracle_weight", scopeThreshold),
+	row[SetMarket](TypeSetMarket, "set_market", scopeThreshold),
+	row[Deposit](TypeDeposit, "deposit", scopeThreshold),
+}
+
+func row[T any](tag Type, name, scope string) spec {
+	return spec{
+		tag: tag, name: name, scope: scope, threshold: tag >= 100,
+		codec: strict.Compile(*new(T)), empty: func() any { return new(T) },
+	}
+}
+
+func specOf(tag Type) *spec {
+	for i := range specs {
+		if specs[i].tag == tag {
+			return &specs[i]
+		}
+	}
+	return nil
+}
+
+func specOfPayloadType(payloadType string) *spec {
+	for i := range specs {
+		if specs[i].payloadType() == payloadType {
+			return &specs[i]
+		}
+	}
+	return nil
+}
+
+func (s *spec) payloadType() string { return payloadPrefix + s.name + payloadSuffix }
+
+// String is the command's name, e.g. "submit_reading".
+func (t Type) String() string {
+	if s := specOf(t); s != nil {
+		return s.name
+	}
+	return "unknown"
+}
+
+// CommandNames lists every command in table order.
+func CommandNames() []string {
+	names := make([]string, 0, len(specs))
+	for _, s := range specs {
+		names = append(names, s.name)
+	}
+	return names
+}
+
+// PayloadType is the DSSE payload type of a command.
+func (t Type) PayloadType() string { return payloadPrefix + t.String() + payloadSuffix }
+
+// NewPayload returns a pointer to a zero payload of a command by its name.
+func NewPayload(name string) (payload any, t Type, ok bool) {
+	for i := range specs {
+		if specs[i].name == name {
+			return specs[i].empty(), specs[i].tag, true
+		}
+	}
+	return nil, 0, false
+}
+
+// rolePowers lists the default scopes of a role. Every role also has read and
+// its own keys.
+func rolePowers(role string) []string {
+	switch role {
+	case genesis.RoleProvider:
+		return []string{"submit_reading"}
+	case genesis.RoleOracle:
+		return []string{"attest"}
+	case genesis.RoleAdmin:
+		return []string{scopeThreshold}
+	}
+	return nil
+}
