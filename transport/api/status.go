@@ -1,0 +1,113 @@
+package api
+
+import "encoding/json"
+
+// Key is a registered key.
+type Key struct {
+	Key       string   `json:"key" doc:"key id"`
+	PublicKey string   `json:"public_key"`
+	Principal string   `json:"principal"`
+	Role      string   `json:"role"`
+	Scopes    []string `json:"scopes"`
+	From      Uint64   `json:"from" doc:"height from which it counts"`
+	Until     *Uint64  `json:"until,omitempty" doc:"height at which it ended or will end"`
+	Live      bool     `json:"live"`
+}
+
+// Keys is a list of keys.
+type Keys struct {
+	Page
+	Keys []Key `json:"keys"`
+}
+
+// Lane is an independent nonce sequence of a key.
+type Lane struct {
+	Lane      string `json:"lane" doc:"0 to 15, or m/<meter>"`
+	LastNonce Uint64 `json:"last_nonce" doc:"the next nonce must be above it"`
+}
+
+// Lanes are the used lanes of one key.
+type Lanes struct {
+	Facts
+	Key   string `json:"key"`
+	Lanes []Lane `json:"lanes"`
+}
+
+// Node is a member of the committee.
+type Node struct {
+	Node        string          `json:"node"`
+	NodeKey     string          `json:"node_key"`
+	CosignerKey string          `json:"cosigner_key"`
+	APIAddress  string          `json:"api_address"`
+	PeerAddress string          `json:"peer_address"`
+	This        bool            `json:"this,omitempty" doc:"the node that answers"`
+	Leader      bool            `json:"leader,omitempty"`
+	Pins        json.RawMessage `json:"pins,omitempty" doc:"DSSE envelope with the pins of the answering node's TLS key, signed by its node key"`
+}
+
+// Nodes is the committee.
+type Nodes struct {
+	Facts
+	Cluster   string `json:"cluster"`
+	Cosigners uint32 `json:"cosigners" doc:"k: how many must cosign a checkpoint"`
+	Faulty    uint32 `json:"faulty" doc:"f: how many may lie without two histories becoming final"`
+	Nodes     []Node `json:"nodes"`
+}
+
+// Status is how the answering node is doing.
+type Status struct {
+	Facts
+	Node      string   `json:"node"`
+	Cluster   string   `json:"cluster"`
+	Era       string   `json:"era"`
+	Version   string   `json:"version"`
+	Role      string   `json:"role" doc:"leader, follower, candidate or stopped"`
+	Leader    string   `json:"leader,omitempty" doc:"name of the leader, if known"`
+	Ready     bool     `json:"ready"`
+	Reasons   []string `json:"reasons" doc:"why it is not ready"`
+	Height    Uint64   `json:"height"`
+	Epoch     Uint64   `json:"epoch"`
+	Now       int64    `json:"now" doc:"replicated time, unix ms"`
+	TreeSize  Uint64   `json:"tree_size" doc:"leaves applied here"`
+	FinalSize Uint64   `json:"final_size" doc:"leaves under a checkpoint that k nodes cosigned"`
+	Lag       Uint64   `json:"lag" doc:"entries committed but not yet applied here"`
+	Alarms    []string `json:"alarms"`
+}
+
+// Digest is the digest of the live state.
+type Digest struct {
+	Facts
+	Height Uint64 `json:"height"`
+	Digest string `json:"digest" doc:"SHA-256 of the state image"`
+}
+
+// Receipt is a journal leaf that states one outcome.
+type Receipt struct {
+	Leaf  Uint64          `json:"leaf"`
+	Kind  string          `json:"kind,omitempty"`
+	Final bool            `json:"final" doc:"whether a proof under a cosigned checkpoint can be had"`
+	Body  json.RawMessage `json:"body,omitempty"`
+}
+
+// OneReceipt is the answer about a single receipt.
+type OneReceipt struct {
+	Receipt
+	Index      Uint64 `json:"index" doc:"the last entry that the answer takes into account"`
+	Checkpoint Uint64 `json:"checkpoint" doc:"size of the newest cosigned checkpoint"`
+	Proof      string `json:"proof,omitempty" doc:"path of the proof file, if final"`
+}
+
+// PolicyChain is what somebody needs to check evidence from the genesis hash on.
+type PolicyChain struct {
+	Facts
+	Genesis json.RawMessage `json:"genesis" doc:"the signed genesis envelope, as a DSSE document"`
+	Hash    string          `json:"genesis_hash" doc:"SHA-256 of its payload"`
+	Changes []PolicyChange  `json:"changes" doc:"every later change of the committee, oldest first"`
+	Policy  string          `json:"policy" doc:"the policy in force, as text"`
+}
+
+// PolicyChange is a change of the committee with its proof under the policy before.
+type PolicyChange struct {
+	Leaf  Uint64 `json:"leaf"`
+	Proof string `json:"proof"`
+}

@@ -1,0 +1,217 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/cloudflare/circl/sign/ed25519"
+
+	"github.com/tallyvault/tallyvault/fsm/genesis"
+	"github.com/tallyvault/tallyvault/transport/api"
+)
+
+// Limits of what is read from a node, and of how long it may take.
+const (
+	maxBody        = 64 << 20
+	defaultTimeout = 20 * time.Second
+	longestWait    = 40 * time.Second // a node's long-poll, with room to answer
+	firstPause     = 50 * time.Millisecond
+	longestPause   = 2 * time.Second
+)
+
+// Config says which cluster to talk to and how.
+type Config struct {
+	URLs    []string        // of the nodes' APIs; all are used
+	Genesis *genesis.Signed // of the cluster: certificates are checked against its node keys
+	CA      *x509.CertPool  // instead of Genesis: authorities; nil means the system's
+	// Cluster is the cluster's id in hex, for tokens. It follows from Genesis.
+	Cluster string
+	// Key signs the tokens for reads that are not public; nil reads what is public.
+	Key ed25519.PrivateKey
+	// Timeout bounds one request to one node. Default 20 s.
+	Timeout time.Duration
+}
+
+// Client sends commands to and reads from a cluster. It is safe for concurrent use.
+type Client struct {
+	config    Config
+	endpoints []*endpoint
+	last      atomic.Int64 // index of the endpoint that answered last
+
+	mu    sync.Mutex
+	token string
+	until time.Time
+}
+
+// Dial makes a client. It connects when the first request is made.
+func Dial(c Config) (*Client, error) {
+	if len(c.URLs) == 0 {
+		return nil, errors.New("no node's URL is given")
+	}
+	if c.Timeout == 0 {
+		c.Timeout = defaultTimeout
+	}
+	if c.Genesis != nil {
+		c.Cluster = c.Genesis.ClusterID()
+	}
+	if c.Key != nil && c.Cluster == "" {
+		return nil, errors.New("a token needs the cluster's id: give a genesis or a cluster")
+	}
+	client := &Client{config: c}
+	for _, raw := range c.URLs {
+		e, err := newEndpoint(raw, c)
+		if err != nil {
+			return nil, err
+		}
+		client.endpoints = append(client.endpoints, e)
+	}
+	return client, nil
+}
+
+// Close ends idle connections.
+func (c *Client) Close() {
+	for _, e := range c.endpoints {
+		e.client.CloseIdleConnections()
+	}
+}
+
+// request is what is sent to one node after the other until one can answer.
+type request struct {
+	method, path string // path with query
+	body         []byte
+	contentType  string
+	timeout      time.Duration
+}
+
+// answer is one node's complete answer.
+type answer struct {
+	status     int
+	header     http.Header
+	body       []byte
+	problem    *api.Problem // set if the answer is one
+	retryAfter time.Duration
+}
+
+// attempt makes one request to one node. sent says whether the node may have
+// got it, which is what makes an outcome unknown.
+func (c *Client) attempt(ctx context.Context, e *endpoint, r request) (a answer, sent bool, err error) {
+	timeout := r.timeout
+	if timeout == 0 {
+		timeout = c.config.Timeout
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	if err := e.ensure(ctx); err != nil {
+		return answer{}, false, err
+	}
+	a, sent, err = c.exchange(ctx, e, r)
+	if errors.Is(err, errPin) {
+		// The node has a new certificate: its node key must vouch for it.
+		if err := e.learn(ctx); err != nil {
+			return answer{}, false, err
+		}
+		a, sent, err = c.exchange(ctx, e, r)
+	}
+	return a, sent, err
+}
+
+func (c *Client) exchange(ctx context.Context, e *endpoint, r request) (answer, bool, error) {
+	var sent atomic.Bool
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { sent.Store(true) }})
+	request, err := http.NewRequestWithContext(ctx, r.method, e.base+r.path, bytes.NewReader(r.body))
+	if err != nil {
+		return answer{}, false, err
+	}
+	if r.contentType != "" {
+		request.Header.Set("Content-Type", r.contentType)
+	}
+	if err := c.authorize(request); err != nil {
+		return answer{}, false, err
+	}
+	response, err := e.client.Do(request)
+	if err != nil {
+		return answer{}, sent.Load(), err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxBody))
+	if err != nil {
+		return answer{}, true, fmt.Errorf("reading the answer of %s: %w", e.base, err)
+	}
+	a := answer{status: response.StatusCode, header: response.Header, body: body}
+	if response.StatusCode >= 400 {
+		if a.problem, err = problemIn(response, body); err != nil {
+			return answer{}, true, fmt.Errorf("%s: %w", e.base, err)
+		}
+		if s, err := strconv.Atoi(response.Header.Get("Retry-After")); err == nil {
+			a.retryAfter = time.Duration(s) * time.Second
+		}
+	}
+	return a, true, nil
+}
+
+func problemIn(response *http.Response, body []byte) (*api.Problem, error) {
+	var p api.Problem
+	if err := json.Unmarshal(body, &p); err != nil || p.Code == "" {
+		return nil, fmt.Errorf("answered %s without a problem document", response.Status)
+	}
+	p.Status = response.StatusCode
+	return &p, nil
+}
+
+// authorize adds a token, made anew when the last one is near its end.
+func (c *Client) authorize(request *http.Request) error {
+	if c.config.Key == nil {
+		return nil
+	}
+	now := time.Now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if now.Add(time.Minute).After(c.until) {
+		token, err := api.SignToken(c.config.Key, c.config.Cluster, now, api.MaxTokenLife)
+		if err != nil {
+			return err
+		}
+		c.token, c.until = token, now.Add(api.MaxTokenLife)
+	}
+	request.Header.Set("Authorization", "Bearer "+c.token)
+	return nil
+}
+
+// order lists the endpoints, the one that answered last first.
+func (c *Client) order() []*endpoint {
+	first := int(c.last.Load()) % len(c.endpoints)
+	return append(append([]*endpoint{}, c.endpoints[first:]...), c.endpoints[:first]...)
+}
+
+func (c *Client) answered(e *endpoint) {
+	for i, other := range c.endpoints {
+		if other == e {
+			c.last.Store(int64(i))
+		}
+	}
+}
+
+// pause waits before the next round over the nodes, longer each time and at
+// least as long as a node asked for. False means that ctx ended.
+func pause(ctx context.Context, round int, asked time.Duration) bool {
+	wait := min(max(firstPause<<min(round, 10), asked), longestPause)
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}

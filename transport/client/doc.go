@@ -1,0 +1,25 @@
+// Package client talks to a Tallyvault cluster over the HTTP API of its nodes.
+//
+// # Whom it trusts
+//
+// With a genesis, a node's API certificate counts if the node says so with its
+// node key: the first connection to a URL asks for /v1/nodes, checks the signed
+// pins found there against the genesis, and demands of every later connection,
+// before a byte of a request is sent, that it shows a pinned key. A certificate
+// that does not match makes the client ask for the pins anew, once. With a CA
+// pool instead, certificates are verified as browsers do it.
+//
+// Nothing else in an answer is believed because of TLS: what matters can be
+// verified offline with a receipt's proof and a policy.
+//
+// # Sending
+//
+// [Client.Submit] sends the same bytes to one node after the other until one
+// knows the outcome or ctx ends. That is safe, since a command takes effect
+// once, whoever brings it how often. When ctx ends before that, the error wraps
+// [ErrUnknown] if any node may have got the command: only the same bytes may
+// then be sent again.
+//
+// A refusal is a *[Refused]. If it is Logged, it is replicated and its nonce is
+// consumed; if not, a door said no and nothing was consumed.
+package client

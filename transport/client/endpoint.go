@@ -1,0 +1,176 @@
+package client
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/tallyvault/tallyvault/fsm/envelope"
+	"github.com/tallyvault/tallyvault/fsm/genesis"
+	"github.com/tallyvault/tallyvault/transport/api"
+)
+
+// maxNodesBody bounds the one answer that is read before a node is trusted.
+const maxNodesBody = 256 << 10
+
+// errPin says that a server showed a key that no pin names.
+var errPin = errors.New("the server's TLS key is not pinned")
+
+// endpoint is one node's URL with its own connections and pins.
+type endpoint struct {
+	base    string // without a trailing slash
+	client  *http.Client
+	genesis *genesis.Signed // nil: certificates are verified by authorities
+
+	mu   sync.Mutex // held while pins are fetched
+	pins map[api.Pin]bool
+}
+
+func newEndpoint(raw string, c Config) (*endpoint, error) {
+	u, err := url.Parse(raw)
+	if err != nil || u.Host == "" || u.Scheme != "https" || u.User != nil || u.RawQuery != "" {
+		return nil, fmt.Errorf("%q is not the https URL of a node", raw)
+	}
+	e := &endpoint{base: strings.TrimSuffix(u.String(), "/"), genesis: c.Genesis}
+	config := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: c.CA}
+	if c.Genesis != nil {
+		// The chain is not verified because the pin says more; VerifyConnection
+		// runs on every handshake, resumed ones included.
+		config.InsecureSkipVerify = true
+		config.VerifyConnection = e.verify
+	}
+	e.client = &http.Client{Transport: transportWith(config), CheckRedirect: noRedirect}
+	return e, nil
+}
+
+func transportWith(config *tls.Config) *http.Transport {
+	return &http.Transport{
+		Proxy:                 http.ProxyFromEnvironment,
+		DialContext:           (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 15 * time.Second}).DialContext,
+		TLSClientConfig:       config,
+		TLSHandshakeTimeout:   5 * time.Second,
+		ForceAttemptHTTP2:     true,
+		MaxIdleConnsPerHost:   16,
+		IdleConnTimeout:       90 * time.Second,
+		ExpectContinueTimeout: time.Second,
+	}
+}
+
+// noRedirect: a node never redirects, and a token must not follow one.
+func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+
+func (e *endpoint) verify(state tls.ConnectionState) error {
+	e.mu.Lock()
+	known := e.pins
+	e.mu.Unlock()
+	if !known[api.PinOf(state.PeerCertificates[0])] {
+		return errPin
+	}
+	return nil
+}
+
+// ensure fetches the pins of an endpoint that has none yet.
+func (e *endpoint) ensure(ctx context.Context) error {
+	if e.genesis == nil {
+		return nil
+	}
+	e.mu.Lock()
+	have := e.pins != nil
+	e.mu.Unlock()
+	if have {
+		return nil
+	}
+	return e.learn(ctx)
+}
+
+// learn asks the server for the signed pins of its key, over a connection whose
+// certificate is not trusted yet, and takes them if they name that very key.
+func (e *endpoint) learn(ctx context.Context) error {
+	var seen *x509.Certificate
+	transport := transportWith(&tls.Config{
+		MinVersion:         tls.VersionTLS12,
+		InsecureSkipVerify: true, // the answer itself proves the key, below
+		VerifyConnection: func(state tls.ConnectionState) error {
+			seen = state.PeerCertificates[0]
+			return nil
+		},
+	})
+	transport.ForceAttemptHTTP2 = false
+	defer transport.CloseIdleConnections()
+	var nodes api.Nodes
+	if err := fetchNodes(ctx, &http.Client{Transport: transport, CheckRedirect: noRedirect}, e.base, &nodes); err != nil {
+		return fmt.Errorf("asking %s for its pins: %w", e.base, err)
+	}
+	pins, err := pinsIn(nodes, e.genesis, api.PinOf(seen), time.Now())
+	if err != nil {
+		return fmt.Errorf("%s: %w", e.base, err)
+	}
+	e.mu.Lock()
+	e.pins = pins
+	e.mu.Unlock()
+	return nil
+}
+
+func fetchNodes(ctx context.Context, client *http.Client, base string, nodes *api.Nodes) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, base+"/v1/nodes", nil)
+	if err != nil {
+		return err
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxNodesBody))
+	if err != nil {
+		return err
+	}
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("status %s", response.Status)
+	}
+	return json.Unmarshal(body, nodes)
+}
+
+// pinsIn looks for a statement that a node of the genesis signed and that names
+// the key which the server showed.
+func pinsIn(nodes api.Nodes, g *genesis.Signed, shown api.Pin, now time.Time) (map[api.Pin]bool, error) {
+	wrong := errors.New("no node stated any")
+	for _, node := range nodes.Nodes {
+		if len(node.Pins) == 0 {
+			continue
+		}
+		e, err := envelope.Parse(node.Pins)
+		if err != nil {
+			wrong = err
+			continue
+		}
+		statement, err := api.VerifyPins(e, g, now)
+		if err != nil {
+			wrong = err
+			continue
+		}
+		if statement.Holds(shown) {
+			return pinSet(statement.Pins), nil
+		}
+		wrong = fmt.Errorf("node %s pins other keys", statement.Node)
+	}
+	return nil, fmt.Errorf("%w by any node of cluster %s: %w", errPin, g.ClusterID(), wrong)
+}
+
+func pinSet(pins []api.Pin) map[api.Pin]bool {
+	set := map[api.Pin]bool{}
+	for _, p := range pins {
+		set[p] = true
+	}
+	return set
+}

@@ -1,0 +1,160 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/tallyvault/tallyvault/fsm/envelope"
+	"github.com/tallyvault/tallyvault/transport/api"
+)
+
+// Get reads a JSON document, e.g. Get(ctx, "/v1/meters", query, &meters). It
+// asks one node after the other until one answers or ctx ends; a node's no is a
+// *Refused.
+func (c *Client) Get(ctx context.Context, path string, query url.Values, out any) error {
+	body, err := c.GetBytes(ctx, path, query)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(body, out); err != nil {
+		return fmt.Errorf("reading the answer to %s: %w", path, err)
+	}
+	return nil
+}
+
+// GetBytes reads a document as it is.
+func (c *Client) GetBytes(ctx context.Context, path string, query url.Values) ([]byte, error) {
+	r := request{method: http.MethodGet, path: path}
+	if len(query) > 0 {
+		r.path += "?" + query.Encode()
+	}
+	if query.Has("wait") {
+		r.timeout = longestWait
+	}
+	var last error
+	for round := 0; ; round++ {
+		var asked time.Duration
+		for _, node := range c.order() {
+			a, _, err := c.attempt(ctx, node, r)
+			switch {
+			case err != nil:
+				last = err
+			case a.problem == nil:
+				c.answered(node)
+				return a.body, nil
+			case a.status >= 500 || a.problem.Code == codeRateLimited:
+				last, asked = a.problem, max(asked, a.retryAfter)
+			default:
+				return nil, refused(a.problem)
+			}
+		}
+		if !pause(ctx, round, asked) {
+			return nil, fmt.Errorf("%w: %w", ErrUnavailable, last)
+		}
+	}
+}
+
+// Outcome asks what became of a command. A replicated refusal gives both the
+// outcome and a *Refused; one that nobody has logged is a *Refused with code
+// NotFound and an empty outcome.
+func (c *Client) Outcome(ctx context.Context, id envelope.Identity) (Outcome, error) {
+	return c.outcome(ctx, id, nil)
+}
+
+func (c *Client) outcome(ctx context.Context, id envelope.Identity, query url.Values) (Outcome, error) {
+	var o Outcome
+	if err := c.Get(ctx, "/v1/commands/"+id.String(), query, &o); err != nil {
+		return Outcome{}, err
+	}
+	if !o.Accepted {
+		return o, refusedOutcome(o)
+	}
+	return o, nil
+}
+
+// Await waits until the outcome of a command is under a checkpoint that the
+// committee cosigned, or ctx ends.
+func (c *Client) Await(ctx context.Context, id envelope.Identity) (Outcome, error) {
+	for round := 0; ; round++ {
+		o, err := c.outcome(ctx, id, url.Values{"wait": {"final"}})
+		if o.Final || (err != nil && !IsCode(err, "NotFound") && o.ID == "") {
+			return o, err
+		}
+		if !pause(ctx, round, 0) {
+			return o, fmt.Errorf("waiting for a cosigned checkpoint over %s: %w", id, context.Cause(ctx))
+		}
+	}
+}
+
+// Receipt waits until the receipt at a leaf can be proven, and returns the
+// proof file.
+func (c *Client) Receipt(ctx context.Context, leaf uint64) ([]byte, error) {
+	path := "/v1/receipts/" + strconv.FormatUint(leaf, 10) + ".tlog-proof"
+	for round := 0; ; round++ {
+		proof, err := c.GetBytes(ctx, path, url.Values{"wait": {"final"}})
+		var r *Refused
+		if err == nil || !errors.As(err, &r) || r.Code != "NotFound" {
+			return proof, err
+		}
+		if !pause(ctx, round, 0) {
+			return nil, fmt.Errorf("waiting for the proof of leaf %d: %w", leaf, err)
+		}
+	}
+}
+
+// Checkpoint is the newest signed checkpoint, a signed note.
+func (c *Client) Checkpoint(ctx context.Context) ([]byte, error) {
+	return c.GetBytes(ctx, "/checkpoint", nil)
+}
+
+// Policy is the policy in force, as text.
+func (c *Client) Policy(ctx context.Context) ([]byte, error) {
+	return c.GetBytes(ctx, "/v1/policy", url.Values{"format": {"text"}})
+}
+
+// Genesis is the signed genesis file as the node holds it.
+func (c *Client) Genesis(ctx context.Context) ([]byte, error) {
+	return c.GetBytes(ctx, "/v1/genesis", nil)
+}
+
+// Status is how the answering node is doing.
+func (c *Client) Status(ctx context.Context) (api.Status, error) {
+	var s api.Status
+	err := c.Get(ctx, "/v1/status", nil, &s)
+	return s, err
+}
+
+// Digest is the digest of the answering node's live state.
+func (c *Client) Digest(ctx context.Context) (api.Digest, error) {
+	var d api.Digest
+	err := c.Get(ctx, "/v1/digest", nil, &d)
+	return d, err
+}
+
+// Lanes lists the last nonce of each lane that a key has used.
+func (c *Client) Lanes(ctx context.Context, key envelope.KeyID) ([]api.Lane, error) {
+	var l api.Lanes
+	err := c.Get(ctx, "/v1/lanes", url.Values{"key": {key.String()}}, &l)
+	return l.Lanes, err
+}
+
+// NextNonce is the lowest nonce that a key can use on a lane now.
+func (c *Client) NextNonce(ctx context.Context, key envelope.KeyID, lane string) (uint64, error) {
+	var l api.Lanes
+	query := url.Values{"key": {key.String()}, "lane": {lane}, "consistency": {"linearizable"}}
+	if err := c.Get(ctx, "/v1/lanes", query, &l); err != nil {
+		return 0, err
+	}
+	for _, row := range l.Lanes {
+		if row.Lane == lane {
+			return uint64(row.LastNonce) + 1, nil
+		}
+	}
+	return 1, nil
+}

@@ -1,0 +1,199 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/tallyvault/tallyvault/fsm/envelope"
+	"github.com/tallyvault/tallyvault/transport/api"
+)
+
+// Outcome is what became of a command.
+type Outcome = api.Outcome
+
+// Submit sends a command until its outcome is known or ctx ends. A replicated
+// refusal gives both the outcome and a *Refused.
+func (c *Client) Submit(ctx context.Context, e envelope.Envelope) (Outcome, error) {
+	r := request{method: http.MethodPost, path: "/v1/commands", body: e.JSON(), contentType: "application/json"}
+	open := false // whether an attempt whose fate is not known was made
+	var last error
+	for round := 0; ; round++ {
+		var asked time.Duration
+		for _, node := range c.order() {
+			a, sent, err := c.attempt(ctx, node, r)
+			if err != nil {
+				open, last = open || sent, err
+				continue
+			}
+			outcome, err := c.judge(ctx, a, e.Identity(), open)
+			if !errors.Is(err, errAgain) {
+				c.answered(node)
+				return outcome, err
+			}
+			open = open || a.problem == nil || a.problem.Unknown()
+			last, asked = err, max(asked, a.retryAfter)
+		}
+		if !pause(ctx, round, asked) {
+			return Outcome{}, ended(open, last)
+		}
+	}
+}
+
+// errAgain marks what the same bytes may still change: it never leaves the package.
+var errAgain = errors.New("try again")
+
+// judge says what an answer means. A door's refusal after an attempt whose fate
+// is open does not settle it: the first attempt may have been logged in between.
+func (c *Client) judge(ctx context.Context, a answer, id envelope.Identity, open bool) (Outcome, error) {
+	if a.problem == nil {
+		var outcome Outcome
+		if err := json.Unmarshal(a.body, &outcome); err != nil {
+			return Outcome{}, fmt.Errorf("%w: reading an outcome: %w", errAgain, err)
+		}
+		return outcome, nil
+	}
+	p := a.problem
+	if p.Outcome != nil {
+		return *p.Outcome, refused(p)
+	}
+	if p.Code == codeUnavailable || p.Code == codeRateLimited {
+		return Outcome{}, fmt.Errorf("%w: %w", errAgain, p)
+	}
+	if open {
+		if outcome, err := c.Outcome(ctx, id); err == nil || outcome.ID != "" {
+			return outcome, err
+		}
+	}
+	return Outcome{}, refused(p)
+}
+
+// The codes that say nothing about the command itself.
+const (
+	codeUnavailable = "Unavailable"
+	codeRateLimited = "RateLimited"
+)
+
+func ended(sent bool, last error) error {
+	if sent {
+		return fmt.Errorf("%w: %w", ErrUnknown, last)
+	}
+	return fmt.Errorf("%w: %w", ErrUnavailable, last)
+}
+
+// Result is what became of one command of a batch.
+type Result struct {
+	Outcome Outcome
+	Err     error
+}
+
+// MaxBatch is how many commands go into one request.
+const MaxBatch = 1024
+
+// maxBatchBytes keeps a request below the node's limit of 4 MiB.
+const maxBatchBytes = 4<<20 - 64<<10
+
+// SubmitBatch sends many commands, in the order given, and returns one result
+// for each in that order. What stays unknown or finds no node is sent again,
+// the same bytes, until ctx ends.
+func (c *Client) SubmitBatch(ctx context.Context, envelopes []envelope.Envelope) []Result {
+	results := make([]Result, len(envelopes))
+	lines := make([][]byte, len(envelopes))
+	open := make([]int, len(envelopes))
+	for i, e := range envelopes {
+		lines[i], open[i] = e.JSON(), i
+		results[i].Err = ErrUnavailable
+	}
+	for round := 0; len(open) > 0; round++ {
+		for _, node := range c.order() {
+			open = c.sendBatch(ctx, node, lines, open, results)
+			if len(open) == 0 {
+				return results
+			}
+		}
+		if !pause(ctx, round, 0) {
+			return results
+		}
+	}
+	return results
+}
+
+// sendBatch sends the open lines to one node in as many requests as it takes
+// and returns those that are still open.
+func (c *Client) sendBatch(ctx context.Context, node *endpoint, lines [][]byte, open []int, results []Result) []int {
+	var left []int
+	for len(open) > 0 {
+		body, n := cutBatch(lines, open)
+		r := request{method: http.MethodPost, path: "/v1/commands:batch", body: body, contentType: "application/x-ndjson"}
+		a, sent, err := c.attempt(ctx, node, r)
+		if err == nil && a.problem != nil {
+			err, sent = a.problem, a.problem.Unknown()
+		}
+		if err != nil {
+			for _, i := range open[:n] {
+				unsettled(&results[i], sent, err)
+			}
+			return append(left, open...)
+		}
+		c.answered(node)
+		left = append(left, c.readBatch(a.body, open[:n], results)...)
+		open = open[n:]
+	}
+	return left
+}
+
+// unsettled keeps the graver of two findings: once unknown, always unknown.
+func unsettled(r *Result, sent bool, err error) {
+	r.Err = ended(sent || errors.Is(r.Err, ErrUnknown), err)
+}
+
+func cutBatch(lines [][]byte, open []int) ([]byte, int) {
+	var body bytes.Buffer
+	n := 0
+	for _, i := range open {
+		if n == MaxBatch || (n > 0 && body.Len()+len(lines[i]) >= maxBatchBytes) {
+			break
+		}
+		body.Write(lines[i])
+		body.WriteByte('\n')
+		n++
+	}
+	return body.Bytes(), n
+}
+
+// readBatch takes the lines of an answer. A line that is missing, because the
+// connection or the node ended, stays open as unknown.
+func (c *Client) readBatch(body []byte, open []int, results []Result) []int {
+	var left []int
+	for n, i := range open {
+		line, rest, _ := bytes.Cut(body, []byte("\n"))
+		body = rest
+		var got api.BatchLine
+		err := json.Unmarshal(line, &got)
+		if err == nil && got.Line != n+1 {
+			err = fmt.Errorf("line %d of the answer is about line %d", n+1, got.Line)
+		}
+		switch {
+		case err != nil:
+			unsettled(&results[i], true, fmt.Errorf("reading a batch's answer: %w", err))
+			left = append(left, i)
+		case got.Outcome != nil && got.Outcome.Accepted:
+			results[i] = Result{Outcome: *got.Outcome}
+		case got.Outcome != nil:
+			results[i] = Result{Outcome: *got.Outcome, Err: refusedOutcome(*got.Outcome)}
+		case got.Problem == nil:
+			unsettled(&results[i], true, errors.New("a line of the answer is empty"))
+			left = append(left, i)
+		case got.Problem.Code == codeUnavailable || got.Problem.Code == codeRateLimited:
+			unsettled(&results[i], got.Problem.Unknown(), got.Problem)
+			left = append(left, i)
+		default:
+			results[i].Err = refused(got.Problem)
+		}
+	}
+	return left
+}
