@@ -28,8 +28,8 @@ var (
 type Tree interface {
 	// Root is the root of the first size leaves.
 	Root(size uint64) (tlog.Hash, error)
-	// ProveTree proves that the tree of size newer begins with that of size older.
-	ProveTree(older, newer uint64) (tlog.TreeProof, error)
+	// ProveTree proves that the tree of size leaves begins with that of old leaves.
+	ProveTree(size, old uint64) (tlog.TreeProof, error)
 }
 
 // last is the content of the signer's file.
@@ -138,7 +138,7 @@ func (s *Signer) allow(cp proof.Checkpoint, tree Tree) error {
 	if s.signed.Size == 0 || s.signed.Size == cp.Size {
 		return nil
 	}
-	path, err := tree.ProveTree(s.signed.Size, cp.Size)
+	path, err := tree.ProveTree(cp.Size, s.signed.Size)
 	if err != nil {
 		return fmt.Errorf("prove that size %d grew out of %d: %w", cp.Size, s.signed.Size, err)
 	}
