@@ -38,8 +38,7 @@ func (s *State) Consistent() error {
 	return wrong
 }
 
-// consistent looks at one market: its electorates are those it needs, and its
-// identities are complete.
+// consistent looks at one market alone.
 func (b *book) consistent() error {
 	readings := map[uint64]uint64{}
 	var wrong error
@@ -55,21 +54,39 @@ func (b *book) consistent() error {
 	if wrong != nil {
 		return wrong
 	}
+	if err := b.consistentElectorates(readings); err != nil {
+		return err
+	}
+	return b.identities.complete(b.lastNumber)
+}
+
+// consistentElectorates says whether the electorates kept are those needed,
+// given how many live readings each tallies.
+func (b *book) consistentElectorates(readings map[uint64]uint64) error {
 	if _, ok := b.electorates.Get(b.newest); !ok && b.newest != 0 {
 		return fmt.Errorf("the newest electorate %d is missing", b.newest)
 	}
+	var wrong error
 	b.electorates.Scan(func(number uint64, e electorateRow) bool {
 		if e.readings != readings[number] || e.readings == 0 && number != b.newest {
 			wrong = fmt.Errorf("electorate %d says %d readings and has %d", number, e.readings, readings[number])
 		}
 		return wrong == nil
 	})
-	if wrong != nil {
-		return wrong
+	return wrong
+}
+
+// complete says whether every identity that must be kept is there. A zero is
+// none: identities are hashes.
+func (ids *identities) complete(last uint64) error {
+	want := min(last/chunkSize, IdentityWindow/chunkSize)
+	if uint64(ids.full.Len()) != want {
+		return fmt.Errorf("%d chunks of identities are kept instead of %d", ids.full.Len(), want)
 	}
-	chunks := b.lastNumber / chunkSize
-	if kept := min(chunks, IdentityWindow/chunkSize); uint64(b.identities.full.Len()) != kept {
-		return fmt.Errorf("%d chunks of identities are kept instead of %d", b.identities.full.Len(), kept)
+	for i := range last % chunkSize {
+		if ids.tail[i] == (Identity{}) {
+			return fmt.Errorf("the identity of number %d is missing", last-last%chunkSize+1+i)
+		}
 	}
 	return nil
 }

@@ -45,17 +45,16 @@ const (
 
 // The values of the field "limit" of a LimitExceeded. The set is closed.
 const (
-	LimitMarkets             = "markets"
-	LimitScheduled           = "scheduled_rows"
-	LimitProviders           = "providers"
-	LimitMeters              = "meters"
-	LimitOracles             = "oracles"
-	LimitWeight              = "weight"
-	LimitPendingPerMeter     = "pending_per_meter"
-	LimitLiveReadings        = "live_readings"
-	LimitRanges              = "ranges"
-	LimitReadingsAttested    = "readings_attested"
-	LimitAttestationVerdicts = "verdicts"
+	LimitMarkets          = "markets"
+	LimitScheduled        = "scheduled_rows"
+	LimitProviders        = "providers"
+	LimitMeters           = "meters"
+	LimitOracles          = "oracles"
+	LimitWeight           = "weight"
+	LimitPendingPerMeter  = "pending_per_meter"
+	LimitLiveReadings     = "live_readings"
+	LimitRanges           = "ranges"
+	LimitReadingsAttested = "readings_attested"
 )
 
 // The values of the field "kind" of a NotFound. The set is closed.

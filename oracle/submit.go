@@ -33,6 +33,9 @@ func (s *State) Submit(c Clock, provider string, r SubmitReading, id Identity) (
 	}
 
 	// Nothing is refused from here on.
+	if id == (Identity{}) {
+		panic("oracle: a reading was submitted by a command without identity")
+	}
 	k := closing{s: s, b: b, c: c}
 	if replaces {
 		k.fx = make([]Effect, 0, 2)
