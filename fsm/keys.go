@@ -16,18 +16,21 @@ type Key struct {
 	Role      string
 	Scopes    []string // beyond read and own keys
 	// From and Until bound the heights at which the key may sign: from the one
-	// up to, not including, the other. Until 0 means no end.
+	// up to, not including, the other, which is NoEnd while none is set.
 	From, Until uint64
 
 	public *signature.PublicKey
 }
+
+// NoEnd is the Until of a key that goes on.
+const NoEnd = 1<<64 - 1
 
 // Public is the raw public key.
 func (k *Key) Public() [32]byte { return k.public.Raw() }
 
 // LiveAt reports whether the key may sign at a height.
 func (k *Key) LiveAt(height uint64) bool {
-	return height >= k.From && (k.Until == 0 || height < k.Until)
+	return height >= k.From && height < k.Until
 }
 
 // Has reports whether the key has a scope.

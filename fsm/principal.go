@@ -90,7 +90,7 @@ func (s *state) addKey(principal string, public *signature.PublicKey, scopes []s
 	p, _ := s.principals.Get(principal)
 	id := keyIDOf(public)
 	s.keys.Set(string(id[:]), &Key{
-		ID: id, Principal: principal, Role: p.Role, Scopes: scopes, From: s.clock.height, public: public,
+		ID: id, Principal: principal, Role: p.Role, Scopes: scopes, From: s.clock.height, Until: NoEnd, public: public,
 	})
 	return id
 }
@@ -100,9 +100,7 @@ func (s *state) addKey(principal string, public *signature.PublicKey, scopes []s
 func (s *state) endKey(id KeyID, height uint64) {
 	old, _ := s.keys.Get(string(id[:]))
 	key := *old
-	if key.Until == 0 || height < key.Until {
-		key.Until = height
-	}
+	key.Until = min(key.Until, height)
 	s.keys.Set(string(id[:]), &key)
 }
 
@@ -122,7 +120,7 @@ func (s *state) liveKeys(principal string) int {
 func (s *state) adminsWithout(ended KeyID) int {
 	last, n := map[string]bool{}, 0
 	s.keys.Scan(func(_ string, k *Key) bool {
-		if k.ID != ended && k.Has(scopeThreshold) && k.Until == 0 && !last[k.Principal] {
+		if k.ID != ended && k.Has(scopeThreshold) && k.Until == NoEnd && !last[k.Principal] {
 			last[k.Principal] = true
 			n++
 		}

@@ -105,7 +105,7 @@ func ReadSnapshot(g *genesis.Signed, r io.Reader) (*Machine, error) {
 		return nil, fmt.Errorf("snapshot of entry %d: rows have digest %x, header says %x", h.Entry, digest, h.Digest)
 	}
 	s := m.state
-	if s.number != h.Entry || s.edge.Size() != h.Size || s.cutCount != h.Cut || (s.digestAt.cut != 0) != (h.Owed != nil) {
+	if h.Era != s.era() || s.number != h.Entry || s.edge.Size() != h.Size || s.cutCount != h.Cut || (s.digestAt.cut != 0) != (h.Owed != nil) {
 		return nil, fmt.Errorf("snapshot of entry %d: header and rows disagree", h.Entry)
 	}
 	m.digest = h.Owed
