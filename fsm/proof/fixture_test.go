@@ -39,6 +39,9 @@ func newFixture(nodes, k, leaves int) *fixture {
 		key := testKey(byte(n + 1))
 		f.nodes = append(f.nodes, key)
 		name := fmt.Sprintf("node-%c", 'a'+n)
+		if n >= 26 {
+			name = fmt.Sprintf("node-%d", n)
+		}
 		f.policy.Witnesses = append(f.policy.Witnesses, Witness{
 			Name: name, KeyName: "cosigner." + name, Key: publicKey(key), URL: "https://" + name + ".example:8443",
 		})
