@@ -128,7 +128,11 @@ func (a *apply) refuseEntry(why int, raw []byte) {
 	sum := sha256.Sum256(raw)
 	leaf := []byte{LeafUndecodable, byte(why)}
 	leaf = binary.BigEndian.AppendUint32(leaf, uint32(len(raw)))
-	a.leaf(append(leaf, sum[:]...))
+	a.takeRefused(append(leaf, sum[:]...))
+}
+
+func (a *apply) takeRefused(leaf []byte) {
+	a.leaf(leaf)
 	a.s.raise(AlarmEntry)
 	a.s.dirty = true
 	a.result.Refused = true
@@ -159,10 +163,10 @@ func (a *apply) passTime() {
 }
 
 // receipt writes one receipt leaf.
-func (a *apply) receipt(kind string, body any, refs ...Ref) {
+func (a *apply) receipt(kind string, body any) {
 	leaf := a.s.edge.Size()
 	a.leaf(encodeReceipt(body))
-	a.result.Receipts = append(a.result.Receipts, Receipt{Leaf: leaf, Kind: kind, Body: body, Refs: refs})
+	a.result.Receipts = append(a.result.Receipts, Receipt{Leaf: leaf, Kind: kind, Body: body, Refs: RefsOf(body)})
 	a.caused = append(a.caused, leaf)
 }
 

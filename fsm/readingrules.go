@@ -64,7 +64,7 @@ func (a *apply) handle(effects []oracle.Effect) {
 		case oracle.Equivocated:
 			a.receipt(KindEvidence, &EvidenceReceipt{
 				ReceiptHead: a.head(KindEvidence), Market: f.Market, Oracle: f.Oracle, Number: f.Number, First: f.First, Second: f.Second,
-			}, Ref{RefReading, NumberKey(f.Market, f.Number)})
+			})
 		default:
 			panic(fmt.Sprintf("fsm: no rule for effect %T", effect))
 		}
@@ -77,7 +77,7 @@ func (a *apply) closed(f oracle.Closed) {
 		ReceiptHead: a.head(KindReading), Market: r.Market, Number: r.Number, Identity: Identity(r.Identity), Meter: r.Meter,
 		Register: r.Register, MeasuredAt: r.MeasuredAt,
 		Status: string(f.Status), Reason: string(f.Reason), Required: f.Required, Actual: f.Actual,
-	}, Ref{RefReading, NumberKey(r.Market, r.Number)})
+	})
 }
 
 // settled moves a new settlement's money into held accounts, or queues it
@@ -128,10 +128,6 @@ func (a *apply) settlementReceipt(set oracle.Settlement, status string) {
 	for i, id := range set.Readings {
 		hashes[i] = tlog.RecordHash(id[:])
 	}
-	refs := []Ref{{RefSettlement, NumberKey(set.Market, set.Number)}}
-	for n := set.FromNumber; n <= set.ToNumber; n++ {
-		refs = append(refs, Ref{RefReading, NumberKey(set.Market, n)})
-	}
 	a.receipt(KindSettlement, &SettlementReceipt{
 		ReceiptHead: a.head(KindSettlement), Market: set.Market, Settlement: set.Number, Status: status,
 		Meter: set.Meter, Provider: set.Provider, Payer: set.Payer,
@@ -140,7 +136,7 @@ func (a *apply) settlementReceipt(set oracle.Settlement, status string) {
 		FromMeasuredAt: set.FromMeasuredAt, ToMeasuredAt: set.ToMeasuredAt, Asset: set.Asset, UnitPrice: set.UnitPrice,
 		RemainderBefore: set.RemainderBefore, RemainderAfter: set.RemainderAfter,
 		Gross: set.Gross, FeeBps: set.FeeBps, Fee: set.Fee, Net: set.Net, ReleaseHeight: set.ReleaseHeight,
-	}, refs...)
+	})
 }
 
 // released makes a settlement's held amounts available.
@@ -157,5 +153,5 @@ func (a *apply) released(set oracle.Settlement) {
 	a.receipt(KindRelease, &ReleaseReceipt{
 		ReceiptHead: a.head(KindRelease), Market: set.Market, Settlement: set.Number, Provider: set.Provider,
 		Asset: set.Asset, Net: set.Net, Fee: set.Fee, Rehearsal: set.Rehearsal,
-	}, Ref{RefSettlement, NumberKey(set.Market, set.Number)})
+	})
 }

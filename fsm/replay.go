@@ -21,10 +21,7 @@ func (m *Machine) ReplayRefused(leaf []byte) (*Result, error) {
 		return nil, errors.New("leaf of a refused entry gives no known reason")
 	}
 	a := &apply{m: m, s: m.state, result: &Result{FirstLeaf: m.state.edge.Size(), FirstOrdinal: m.state.commands}}
-	a.leaf(slices.Clone(leaf))
-	a.s.raise(AlarmEntry)
-	a.s.dirty = true
-	a.result.Refused = true
+	a.takeRefused(slices.Clone(leaf))
 	return a.finish(), nil
 }
 
