@@ -8,11 +8,11 @@ import (
 	"lukechampine.com/uint128"
 )
 
-// Limits of the ledger. With at most 2^24 accounts whose sums stay below
+// Limits of the ledger. With at most 2^20 accounts whose sums stay below
 // 2^96, a total over all accounts always fits 128 bits, so no sum anywhere in
 // this package can overflow unnoticed.
 const (
-	MaxAccounts = 1 << 24
+	MaxAccounts = 1 << 20
 	MaxLegs     = 64
 )
 
