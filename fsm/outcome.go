@@ -125,7 +125,7 @@ func ParseOutcome(record []byte) (*Outcome, error) {
 	ok := s.CopyBytes(o.ID[:]) && s.ReadUint16(&tag) &&
 		s.ReadUint64(&o.Ordinal) && s.ReadUint64(&o.Entry) && s.ReadUint64(&o.Leaf) &&
 		s.ReadUint64(&o.Height) && s.ReadUint64(&at) && s.ReadUint8(&repeated) && s.ReadUint16(&code)
-	if !ok || int(code) > len(codeTable) {
+	if !ok || repeated > 1 || int(code) > len(codeTable) {
 		return nil, errOutcome
 	}
 	o.Type, o.At, o.Repeated = Type(tag), int64(at), repeated == 1

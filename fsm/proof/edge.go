@@ -57,34 +57,28 @@ func (e *Edge) Hashes() []tlog.Hash {
 
 // Append adds a leaf by its record hash.
 func (e *Edge) Append(leaf tlog.Hash) {
-	e.grow(leaf, nil)
+	// A leaf completes at most one subtree per level, so the list stays on the stack.
+	var stored [levels]tlog.Hash
+	e.AppendStored(stored[:0], leaf)
 }
 
 // AppendStored adds a leaf by its record hash and appends to dst the hashes that
 // this completes, lowest level first. These are the ones that tlog keeps for the
 // leaf from tlog.StoredHashIndex(0, size before) on.
 func (e *Edge) AppendStored(dst []tlog.Hash, leaf tlog.Hash) []tlog.Hash {
-	e.grow(leaf, func(h tlog.Hash) { dst = append(dst, h) })
-	return dst
-}
-
-func (e *Edge) grow(h tlog.Hash, completed func(tlog.Hash)) {
 	if e.size >= MaxSize {
 		panic(fmt.Sprintf("tree edge: a leaf is appended to a full tree of %d leaves", e.size))
 	}
+	h := leaf
 	l := 0
 	for ; e.size>>l&1 == 1; l++ {
-		if completed != nil {
-			completed(h)
-		}
+		dst = append(dst, h)
 		h = tlog.NodeHash(e.full[l], h)
 		e.full[l] = tlog.Hash{}
 	}
-	if completed != nil {
-		completed(h)
-	}
 	e.full[l] = h
 	e.size++
+	return append(dst, h)
 }
 
 // Root is the RFC 6962 root of the tree.
