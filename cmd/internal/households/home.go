@@ -10,14 +10,14 @@ type home struct {
 	place        place
 	first        uint64
 
-	base                              int64 // W, day and night
-	fridge, fridgePeriod, fridgeOn    int64 // W, minutes, minutes
-	people                            int64
-	wakes, returns                    int64 // minutes of the day
-	heating, cooling                  int64 // W when on; 0 without
-	charger                           int64 // W of the car's; 0 without a car
-	day, winter, heatShare, coolShare int64
-	today, yesterday                  []use
+	base                           int64 // W, day and night
+	fridge, fridgePeriod, fridgeOn int64 // W, minutes, minutes
+	people                         int64
+	wakes, returns                 int64 // minutes of the day
+	heating, cooling               int64 // W when on; 0 without
+	charger                        int64 // W of the car's; 0 without a car
+	day, heatShare, coolShare      int64
+	today, yesterday               []use
 }
 
 // use is something switched on for a while, in minutes of the day it began on.

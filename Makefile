@@ -1,0 +1,107 @@
+# What people and continuous integration run. "make help" lists it.
+#
+# Tools are built once, at pinned versions, into bin/tools; nothing needs to be
+# installed but Go (and gcc for the race detector).
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+FUZZTIME ?= 10s
+FOR      ?= 20s
+
+GOFUMPT       := bin/tools/gofumpt@v0.12.0
+GOLANGCI_LINT := bin/tools/golangci-lint@v2.15.0
+DEADCODE      := bin/tools/deadcode@v0.52.0
+GOVULNCHECK   := bin/tools/govulncheck@v1.9.0
+
+.PHONY: help
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+
+.PHONY: build
+build: ## the static binary, bin/tallyvault
+	CGO_ENABLED=0 go build -trimpath -o bin/tallyvault ./cmd/tallyvault
+
+.PHONY: test
+test: ## all tests; below five minutes on two cores
+	go test ./...
+
+.PHONY: race
+race: ## the tests of all packages below cmd under the race detector
+	go test -race $$(go list ./... | grep -v '/cmd/')
+
+.PHONY: check
+check: lint vuln test race ## what must pass before a commit
+
+.PHONY: lint
+lint: fmt vet golangci tidy deadcode ## what reads the code without running it
+
+.PHONY: fmt
+fmt: $(GOFUMPT) ## files that gofumpt would change
+	@files=$$($(GOFUMPT) -l .); if [[ -n $$files ]]; then echo "not in gofumpt's form (gofumpt -w changes them):"; echo "$$files"; exit 1; fi
+
+.PHONY: vet
+vet: ## go vet, here and in interop
+	go vet ./...
+	cd interop && go vet ./...
+
+.PHONY: golangci
+golangci: $(GOLANGCI_LINT) ## the linters of .golangci.yml
+	$(GOLANGCI_LINT) run ./...
+
+.PHONY: tidy
+tidy: ## go.mod and go.sum have what the code needs and no more
+	go mod tidy -diff
+
+# Tests count as users: the client in transport/client is for other people's
+# programs, of which this repository has only its tests.
+.PHONY: deadcode
+deadcode: $(DEADCODE) ## functions that nothing can reach
+	@found=$$($(DEADCODE) -test ./...); if [[ -n $$found ]]; then echo "$$found"; exit 1; fi
+
+# The database of vulnerabilities is fetched when this runs. A machine that
+# cannot reach it has not been checked, and is told so.
+.PHONY: vuln
+vuln: $(GOVULNCHECK) ## known vulnerabilities in what the code calls
+	@status=0; $(GOVULNCHECK) ./... >bin/govulncheck.log 2>&1 || status=$$?; cat bin/govulncheck.log; \
+	if [[ $$status -ne 0 ]] && grep -q 'fetching vulnerabilities' bin/govulncheck.log; then \
+		echo "SKIPPED: govulncheck could not reach its database; vulnerabilities were NOT checked"; \
+	else exit $$status; fi
+
+# A fuzz target runs alone in its package, so each is named in turn.
+.PHONY: fuzz
+fuzz: ## each fuzz target for FUZZTIME (10s)
+	@grep -rE --include='*_test.go' --exclude-dir=interop --exclude-dir=bin '^func Fuzz' . \
+	| sed -E 's|^(.*)/[^/]*:func (Fuzz[A-Za-z0-9_]*).*|\1 \2|' | sort \
+	| while read -r package target; do \
+		echo "$$package $$target"; \
+		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$package" </dev/null; \
+	done
+
+.PHONY: demo
+demo: ## three nodes, mischief and receipts, for FOR (20s)
+	go run ./cmd/tallyvault demo --for $(FOR)
+
+.PHONY: interop
+interop: ## receipts under other people's verifiers; TALLYVAULT_PROOFS names a demo's directory
+	cd interop && go test ./...
+
+.PHONY: clean
+clean: ## what was built, tools included
+	rm -rf bin dist
+
+# A tool's file carries its version, so that raising it here builds it anew.
+$(GOFUMPT):
+	$(call install,mvdan.cc/gofumpt)
+$(GOLANGCI_LINT):
+	$(call install,github.com/golangci/golangci-lint/v2/cmd/golangci-lint)
+$(DEADCODE):
+	$(call install,golang.org/x/tools/cmd/deadcode)
+$(GOVULNCHECK):
+	$(call install,golang.org/x/vuln/cmd/govulncheck)
+
+define install
+GOBIN=$(CURDIR)/bin/tools go install $(1)@$(lastword $(subst @, ,$@))
+mv bin/tools/$(firstword $(subst @, ,$(notdir $@))) $@
+endef
