@@ -50,8 +50,7 @@ func FuzzApply(f *testing.F) {
 		f.Add(raw)
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		r.t = t
-		a, b := r.replay(), r.replay()
+		a, b := r.twin(), r.twin()
 		for range 2 {
 			e, err := DecodeEntry(data)
 			raw := data

@@ -320,6 +320,11 @@ func (r *rig) balance(id string) uint64 {
 	return balance.Lo
 }
 
+// twin is an independent machine in the same state.
+func (r *rig) twin() *Machine {
+	return &Machine{state: r.m.state.copy(), nodeKeys: r.m.nodeKeys, frozen: r.m.frozen, digest: r.m.digest}
+}
+
 func (r *rig) replay() *Machine {
 	r.t.Helper()
 	m := r.fresh()
