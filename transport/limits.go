@@ -3,6 +3,7 @@ package transport
 import (
 	"math"
 	"net"
+	"net/http"
 	"net/netip"
 	"strconv"
 	"sync"
@@ -67,7 +68,7 @@ func newBudgets(limits Limits) *budgets {
 	}
 }
 
-// Budget is what an address has left after a request.
+// budget is what an address has left after a request.
 type budget struct {
 	Limit     int           // the most it can have
 	Remaining int           // what it has now
@@ -126,17 +127,18 @@ func (b *budgets) forgetIdle(now time.Time) {
 }
 
 // headers are the RateLimit fields of an answer.
-func (b budget) headers() map[string]string {
-	h := map[string]string{
-		"RateLimit-Limit":     strconv.Itoa(b.Limit),
-		"RateLimit-Remaining": strconv.Itoa(b.Remaining),
-		"RateLimit-Reset":     seconds(b.Reset),
-	}
+func (b budget) headers() http.Header {
+	h := http.Header{}
+	h.Set("RateLimit-Limit", strconv.Itoa(b.Limit))
+	h.Set("RateLimit-Remaining", strconv.Itoa(b.Remaining))
+	h.Set("RateLimit-Reset", seconds(b.Reset))
 	if b.Wait > 0 {
-		h["Retry-After"] = seconds(b.Wait)
+		h.Set("Retry-After", seconds(b.Wait))
 	}
 	return h
 }
+
+func decimal(n uint64) string { return strconv.FormatUint(n, 10) }
 
 func seconds(d time.Duration) string {
 	return strconv.FormatInt(int64(d/time.Second), 10)

@@ -5,10 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/tallyvault/tallyvault/cluster"
 	"github.com/tallyvault/tallyvault/fsm"
 	"github.com/tallyvault/tallyvault/transport/api"
 )
@@ -91,20 +94,52 @@ func fieldsOf(r *fsm.Refusal) map[string]string {
 
 // problemOf is the only place where an error becomes an answer. An error that
 // nobody foresaw says nothing of its text to the caller: it goes to the log.
-func problemOf(err error) *api.Problem {
-	var known *api.Problem
-	var refusal *fsm.Refusal
+func problemOf(err error) (*api.Problem, http.Header) {
+	var (
+		known       *api.Problem
+		refusal     *fsm.Refusal
+		unavailable *cluster.Unavailable
+		unknown     *cluster.UnknownOutcome
+		headers     huma.HeadersError
+	)
 	switch {
 	case errors.As(err, &known):
-		return known
+		if errors.As(err, &headers) {
+			return known, headers.GetHeaders()
+		}
+		return known, nil
 	case errors.As(err, &refusal):
-		return problemFrom(refusal)
+		return problemFrom(refusal), nil
+	case errors.As(err, &unavailable):
+		return problem(fsm.Unavailable, fsm.Field{Name: "reason", Value: unavailable.Reason}), retryAfter(unavailable.RetryAfter)
+	case errors.As(err, &unknown):
+		return unknownOutcome(unknown.ID), nil
+	case errors.Is(err, cluster.ErrIncomplete):
+		return problem(fsm.Unavailable, fsm.Field{Name: "reason", Value: "this node's journal is not complete yet"}), retryAfter(time.Second)
+	case errors.Is(err, cluster.ErrNoLeaf):
+		return problem(fsm.NotFound, fsm.Field{Name: "kind", Value: "leaf"}), nil
+	case errors.Is(err, cluster.ErrNotFinal):
+		return problem(fsm.NotFound, fsm.Field{Name: "kind", Value: "proof"}, fsm.Field{Name: "reason", Value: err.Error()}), nil
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
-		return problem(fsm.Unavailable, fsm.Field{Name: "detail", Value: "the request's time was over"})
+		return problem(fsm.Unavailable, fsm.Field{Name: "reason", Value: "the request's time was over"}), retryAfter(time.Second)
 	}
-	p := problem(fsm.Unavailable, fsm.Field{Name: "detail", Value: "internal error"})
+	p := problem(fsm.Unavailable, fsm.Field{Name: "reason", Value: "internal error"})
 	p.Status = http.StatusInternalServerError
+	return p, nil
+}
+
+// unknownOutcome says that a command may or may not have been logged. The
+// status tells it from a 503, after which nothing was logged for sure.
+func unknownOutcome(id fsm.Identity) *api.Problem {
+	p := problem(fsm.Unavailable, fsm.Field{Name: "id", Value: id.String()}, fsm.Field{Name: "reason", Value: "the outcome is not known yet"})
+	p.Status = http.StatusGatewayTimeout
 	return p
+}
+
+// retryAfter rounds up, since the header counts whole seconds.
+func retryAfter(wait time.Duration) http.Header {
+	whole := max(int64((wait+time.Second-1)/time.Second), 1)
+	return http.Header{"Retry-After": {strconv.FormatInt(whole, 10)}}
 }
 
 // problemOfStatus words what the HTTP library found wrong with a request before

@@ -4,7 +4,7 @@ package api
 type Settlement struct {
 	Market         string    `json:"market"`
 	Number         Uint64    `json:"number" doc:"dense within the market, from 1"`
-	Status         string    `json:"status" doc:"held (inside the dispute window), receivable (waits for the payer's money), released"`
+	Status         string    `json:"status" doc:"held (inside the dispute window), receivable (waits for the payer's money), rehearsal (no money moves), released"`
 	Meter          string    `json:"meter,omitempty"`
 	Provider       string    `json:"provider,omitempty"`
 	Payer          string    `json:"payer,omitempty"`
@@ -21,7 +21,8 @@ type Settlement struct {
 	Fee            string    `json:"fee,omitempty"`
 	Net            string    `json:"net,omitempty"`
 	Rehearsal      bool      `json:"rehearsal,omitempty"`
-	Height         *Uint64   `json:"height,omitempty"`
+	Height         *Uint64   `json:"height,omitempty" doc:"at which it was settled, or its newest settlement receipt was written"`
+	ReleaseHeight  *Uint64   `json:"release_height,omitempty" doc:"at which its dispute window ends"`
 	Receipts       []Receipt `json:"receipts,omitempty" doc:"the journal leaves about it"`
 }
 

@@ -28,7 +28,7 @@ type Lane struct {
 
 // Lanes are the used lanes of one key.
 type Lanes struct {
-	Facts
+	Page
 	Key   string `json:"key"`
 	Lanes []Lane `json:"lanes"`
 }
@@ -72,12 +72,22 @@ type Status struct {
 	FinalSize Uint64   `json:"final_size" doc:"leaves under a checkpoint that k nodes cosigned"`
 	Lag       Uint64   `json:"lag" doc:"entries committed but not yet applied here"`
 	Alarms    []string `json:"alarms"`
+	Peers     []Peer   `json:"peers"`
+}
+
+// Peer is what another node last said of itself to the answering node.
+type Peer struct {
+	Node      string `json:"node"`
+	Seen      bool   `json:"seen" doc:"whether it ever answered"`
+	AgoMs     int64  `json:"ago_ms" doc:"how long ago that was"`
+	Role      string `json:"role"`
+	Index     Uint64 `json:"index" doc:"the last entry it has applied"`
+	FinalSize Uint64 `json:"final_size"`
 }
 
 // Digest is the digest of the live state.
 type Digest struct {
-	Facts
-	Height Uint64 `json:"height"`
+	Index  Uint64 `json:"index" doc:"the last entry that the state takes into account"`
 	Digest string `json:"digest" doc:"SHA-256 of the state image"`
 }
 

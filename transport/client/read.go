@@ -139,9 +139,19 @@ func (c *Client) Digest(ctx context.Context) (api.Digest, error) {
 
 // Lanes lists the last nonce of each lane that a key has used.
 func (c *Client) Lanes(ctx context.Context, key envelope.KeyID) ([]api.Lane, error) {
-	var l api.Lanes
-	err := c.Get(ctx, "/v1/lanes", url.Values{"key": {key.String()}}, &l)
-	return l.Lanes, err
+	var lanes []api.Lane
+	query := url.Values{"key": {key.String()}, "limit": {"1000"}}
+	for {
+		var page api.Lanes
+		if err := c.Get(ctx, "/v1/lanes", query, &page); err != nil {
+			return nil, err
+		}
+		lanes = append(lanes, page.Lanes...)
+		if page.Next == "" {
+			return lanes, nil
+		}
+		query.Set("after", page.Next)
+	}
 }
 
 // NextNonce is the lowest nonce that a key can use on a lane now.
