@@ -1,0 +1,70 @@
+package evidence
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/tallyvault/tallyvault/fsm/genesis"
+	"github.com/tallyvault/tallyvault/fsm/proof"
+	"github.com/tallyvault/tallyvault/transport/api"
+)
+
+// Basis is a policy with what has to be believed for it to be the right one.
+type Basis struct {
+	Policy  proof.Policy
+	Genesis *genesis.Signed // nil if only a policy file was given
+	// Assumes says in one sentence what was taken on trust.
+	Assumes string
+}
+
+// FromPolicy takes a policy file at its word.
+func FromPolicy(text []byte, source string) (Basis, error) {
+	p, err := proof.ParsePolicy(text)
+	if err != nil {
+		return Basis{}, &proof.Error{Part: proof.PartPolicy, Err: err}
+	}
+	return Basis{Policy: p, Assumes: fmt.Sprintf("that %s is the true policy of %s: its keys were believed, not checked", source, p.Origin)}, nil
+}
+
+// FromChain derives the policy from a genesis hash and the chain of policy
+// changes as /v1/policy serves it.
+func FromChain(chain []byte, hash [32]byte) (Basis, error) {
+	var c api.PolicyChain
+	if err := json.Unmarshal(chain, &c); err != nil {
+		return Basis{}, broken(fmt.Errorf("the policy chain is not JSON: %w", err))
+	}
+	g, err := genesis.Parse(c.Genesis)
+	if err != nil {
+		return Basis{}, broken(fmt.Errorf("the policy chain's genesis: %w", err))
+	}
+	if g.Hash != hash {
+		return Basis{}, broken(fmt.Errorf("the policy chain begins with genesis %x, not with %x", g.Hash, hash))
+	}
+	if err := g.CheckSigned(); err != nil {
+		return Basis{}, broken(err)
+	}
+	if n := len(c.Changes); n > 0 {
+		return Basis{}, broken(fmt.Errorf("the policy chain has %d changes of the committee, which this version cannot follow: use a newer one", n))
+	}
+	policy := g.Policy()
+	if c.Policy != "" && c.Policy != string(policy.Format()) {
+		return Basis{}, broken(errors.New("the policy that the chain ends with does not follow from it"))
+	}
+	return Basis{
+		Policy: policy, Genesis: g,
+		Assumes: fmt.Sprintf("that %x is the hash of the true genesis (short hash %s); everything else follows from it", hash, g.ShortHash()),
+	}, nil
+}
+
+func broken(err error) error { return &proof.Error{Part: proof.PartPolicy, Err: err} }
+
+// Rule says the policy in words.
+func (b Basis) Rule() string {
+	names := make([]string, 0, len(b.Policy.Witnesses))
+	for _, w := range b.Policy.Witnesses {
+		names = append(names, w.Name)
+	}
+	return fmt.Sprintf("journal %s, cosigned by %d of %s", b.Policy.Origin, b.Policy.K, strings.Join(names, ", "))
+}
