@@ -27,7 +27,7 @@ const (
 	readTimeout       = 20 * time.Second
 	writeTimeout      = maxWait + 30*time.Second
 	idleTimeout       = 90 * time.Second
-	shutdownTimeout   = 5 * time.Second
+	shutdownTimeout   = 3 * time.Second
 	maxStreams        = 128 // requests under way on one HTTP/2 connection
 )
 

@@ -23,11 +23,24 @@ func (d *Door) keyRoutes() {
 type keysInput struct {
 	ListInput
 	Principal string `query:"principal" maxLength:"64" doc:"only of this principal"`
+	Key       string `query:"key" pattern:"^[0-9a-f]{32}$" doc:"only this one"`
 }
 
 func keys(s state, _ Reader, in *keysInput) (api.Keys, error) {
 	p, last := s.page(in.Limit), ""
 	out := api.Keys{Keys: []api.Key{}}
+	if in.Key != "" {
+		id, err := envelope.ParseKeyID(in.Key)
+		if err != nil {
+			return out, malformed("key", err)
+		}
+		k, known := s.Key(id)
+		if !known {
+			return out, missing("key", in.Key)
+		}
+		out.Page, out.Keys = p.Page, append(out.Keys, keyOfRow(k, s.Height()))
+		return out, nil
+	}
 	var after envelope.KeyID
 	if in.After != "" {
 		var err error

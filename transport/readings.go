@@ -98,8 +98,28 @@ func liveReading(s state, r oracle.Reading) api.Reading {
 		Meter: r.Meter, Register: &register, MeasuredAt: r.MeasuredAt, IssuedAt: r.IssuedAt,
 		ClockSync: r.Quality.ClockSync, MeterStatus: r.Quality.MeterStatus,
 		AcceptedAt: r.AcceptedAt, AcceptedHeight: &height, Base: baseOf(meter),
+		Votes: votesOn(s, r),
 		Tally: &api.Tally{Accept: api.Uint64(accept), Reject: api.Uint64(reject), Total: api.Uint64(total), Required: api.Uint64(required)},
 	}
+}
+
+// votesOn names who voted which way. An oracle that starts again sees there what
+// it had said before.
+func votesOn(s state, r oracle.Reading) []api.Vote {
+	electorate, ok := s.Oracle().Electorate(r.Market, r.Electorate)
+	if !ok || r.Accept|r.Reject == 0 {
+		return nil
+	}
+	var votes []api.Vote
+	for i, member := range electorate.Members {
+		switch bit := uint64(1) << i; {
+		case r.Accept&bit != 0:
+			votes = append(votes, api.Vote{Oracle: member.Oracle, Vote: "accept"})
+		case r.Reject&bit != 0:
+			votes = append(votes, api.Vote{Oracle: member.Oracle, Vote: "reject"})
+		}
+	}
+	return votes
 }
 
 // numberedInput names a numbered object of a market.

@@ -10,9 +10,11 @@
 // no opinion on are left out of the ranges it attests to. Every rejection is
 // logged with its reason.
 //
-// It keeps nothing on disk. After a restart it judges the live readings again;
-// what it had attested before is counted as a repetition and changes nothing,
-// as long as the policy is the same.
+// It keeps nothing on disk. After a restart it asks for the live readings with a
+// linearizable read and leaves those alone on which its oracle has voted: judged
+// against a newer base they might get another answer, and a different second
+// vote is an equivocation. For the same reason one oracle must not be run by two
+// agents at once.
 //
 // # The policy file
 //

@@ -95,6 +95,7 @@ type Reading struct {
 	AcceptedHeight *Uint64  `json:"accepted_height,omitempty"`
 	Base           *Base    `json:"base,omitempty" doc:"the base of its meter now; absent while the meter has none, and for closed readings"`
 	Tally          *Tally   `json:"tally,omitempty"`
+	Votes          []Vote   `json:"votes,omitempty" doc:"the first vote of each oracle on a live reading"`
 	Receipt        *Receipt `json:"receipt,omitempty" doc:"the journal leaf that says how it closed"`
 }
 
@@ -104,6 +105,12 @@ type Tally struct {
 	Reject   Uint64 `json:"reject"`
 	Total    Uint64 `json:"total" doc:"weight of the electorate"`
 	Required Uint64 `json:"required" doc:"accepting weight that closes it"`
+}
+
+// Vote is what an oracle said first about a reading.
+type Vote struct {
+	Oracle string `json:"oracle"`
+	Vote   string `json:"vote" enum:"accept,reject"`
 }
 
 // Readings is a list of live readings.

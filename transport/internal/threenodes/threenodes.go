@@ -1,0 +1,322 @@
+// Package threenodes runs a real cluster of three nodes with their doors in one
+// process, for the tests of this tree: real sockets on loopback, real TLS, real
+// data directories.
+package threenodes
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"fmt"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cloudflare/circl/dh/x25519"
+	"github.com/cloudflare/circl/sign/ed25519"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/tallyvault/tallyvault/cluster"
+	"github.com/tallyvault/tallyvault/fsm"
+	"github.com/tallyvault/tallyvault/fsm/envelope"
+	"github.com/tallyvault/tallyvault/fsm/genesis"
+	"github.com/tallyvault/tallyvault/transport"
+	"github.com/tallyvault/tallyvault/transport/api"
+	"github.com/tallyvault/tallyvault/transport/client"
+)
+
+// Patience bounds every wait of a test.
+const Patience = 60 * time.Second
+
+// Market and the meters that World registers.
+const (
+	Market = "energy"
+	MeterA = "meter-a" // of provider sunny, paid by city
+	MeterB = "meter-b" // of provider windy, paid by city
+)
+
+// Cluster is a running cluster and everybody's keys.
+type Cluster struct {
+	Genesis *genesis.Signed
+	Nodes   [3]*Node
+
+	t      testing.TB
+	people map[string]ed25519.PrivateKey
+	change func(*transport.Config)
+}
+
+// Node is one node with its door.
+type Node struct {
+	URL      string
+	Name     string
+	Registry *prometheus.Registry
+	Cluster  *cluster.Node
+
+	dir                  string
+	nodeKey, cosignerKey ed25519.PrivateKey
+	sealing              [32]byte
+	stop                 func()
+}
+
+// keyOf derives a key from a name, so that a cluster has the same people in
+// every run.
+func keyOf(name string) ed25519.PrivateKey {
+	seed := sha256.Sum256([]byte("threenodes " + name))
+	return ed25519.NewKeyFromSeed(seed[:])
+}
+
+func publicOf(k ed25519.PrivateKey) [32]byte { return [32]byte(k.Public().(ed25519.PublicKey)) }
+
+// Start runs three nodes until the test ends. change may alter each door.
+func Start(t testing.TB, change func(*transport.Config)) *Cluster {
+	t.Helper()
+	c := &Cluster{t: t, people: map[string]ed25519.PrivateKey{}, change: change}
+	dir := t.TempDir()
+	var peers, doors [3]net.Listener
+	g, err := genesis.Preset(genesis.ProfileDemo)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.Name, g.CreatedAt, g.AdminThreshold = "three nodes", time.Now().UnixMilli(), 2
+	for i := range c.Nodes {
+		peers[i], doors[i] = listen(t), listen(t)
+		n := &Node{Name: fmt.Sprintf("node-%c", 'a'+i)}
+		n.URL = "https://" + doors[i].Addr().String()
+		n.nodeKey, n.cosignerKey, n.dir = keyOf(n.Name), keyOf(n.Name+" cosigner"), filepath.Join(dir, n.Name)
+		var sealing x25519.Key
+		n.sealing = sha256.Sum256([]byte("sealing " + n.Name))
+		secret := x25519.Key(n.sealing)
+		x25519.KeyGen(&sealing, &secret)
+		c.Nodes[i] = n
+		g.Nodes = append(g.Nodes, genesis.Node{
+			Name: n.Name, NodeKey: publicOf(n.nodeKey), CosignerKey: publicOf(n.cosignerKey), SealingKey: sealing,
+			PeerAddress: peers[i].Addr().String(), APIAddress: n.URL,
+		})
+	}
+	c.addPeople(&g)
+	if c.Genesis, err = genesis.Assemble(rand.Reader, g); err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range c.Nodes {
+		if err := c.Genesis.Sign(n.nodeKey); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range c.Nodes {
+		c.run(i, peers[i], doors[i])
+	}
+	c.awaitReady()
+	return c
+}
+
+func listen(t testing.TB) net.Listener {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+func (c *Cluster) addPeople(g *genesis.Genesis) {
+	for _, p := range []struct{ name, role string }{
+		{"alice", genesis.RoleAdmin}, {"bob", genesis.RoleAdmin}, {"carol", genesis.RoleAdmin},
+		{"oracle-a", genesis.RoleOracle}, {"oracle-b", genesis.RoleOracle}, {"oracle-c", genesis.RoleOracle},
+		{"sunny", genesis.RoleProvider}, {"windy", genesis.RoleProvider}, {"city", genesis.RolePayer}, {"ada", genesis.RoleAuditor},
+	} {
+		key := keyOf(p.name)
+		c.people[p.name] = key
+		possession := genesis.Possession{Principal: p.name, Role: p.role, Key: publicOf(key)}
+		g.Principals = append(g.Principals, genesis.Principal{
+			Principal: p.name, Role: p.role, PublicKey: publicOf(key), Proof: possession.Prove(key),
+		})
+		if p.role == genesis.RoleOracle {
+			g.OracleWeights = append(g.OracleWeights, genesis.OracleWeight{Market: Market, Oracle: p.name, Weight: 10})
+		}
+	}
+}
+
+// run starts one node and its door.
+func (c *Cluster) run(i int, peer, door net.Listener) {
+	c.t.Helper()
+	n := c.Nodes[i]
+	n.Registry = prometheus.NewRegistry()
+	logger := slog.New(slog.NewTextHandler(testLog{c.t}, &slog.HandlerOptions{Level: slog.LevelWarn})).With("node", n.Name)
+	node, err := cluster.New(cluster.Config{
+		Dir: n.dir, Genesis: c.Genesis, NodeKey: n.nodeKey, CosignerKey: n.cosignerKey, SealingKey: n.sealing,
+		PeerListener: peer, Logger: logger, Registry: n.Registry, RaftTimeout: 300 * time.Millisecond,
+	})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	n.Cluster = node
+	config := transport.Config{
+		Node: node, Genesis: c.Genesis, NodeKey: n.nodeKey, Dir: n.dir, Logger: logger, Registry: n.Registry, Version: "test",
+	}
+	if c.change != nil {
+		c.change(&config)
+	}
+	d, err := transport.New(config)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 2)
+	go func() { ended <- node.Run(ctx) }()
+	go func() { ended <- d.Run(ctx, door) }()
+	stopped := false
+	n.stop = func() {
+		if stopped {
+			return
+		}
+		stopped = true
+		cancel()
+		for range 2 {
+			if err := <-ended; err != nil {
+				c.t.Errorf("node %s ended: %v", n.Name, err)
+			}
+		}
+	}
+	c.t.Cleanup(n.stop)
+}
+
+// Stop ends a node.
+func (c *Cluster) Stop(i int) { c.Nodes[i].stop() }
+
+// Restart runs a stopped node again on its data and its addresses.
+func (c *Cluster) Restart(i int) {
+	c.t.Helper()
+	self := c.Genesis.Nodes[i]
+	c.run(i, c.listenAgain(self.PeerAddress), c.listenAgain(strings.TrimPrefix(self.APIAddress, "https://")))
+}
+
+func (c *Cluster) listenAgain(address string) net.Listener {
+	c.t.Helper()
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return l
+}
+
+// Leader is the index of the node that leads now.
+func (c *Cluster) Leader() int {
+	c.t.Helper()
+	leader := -1
+	c.Until("a leader", func() bool {
+		for i, n := range c.Nodes {
+			if n.Cluster.Status().Role == cluster.RoleLeader {
+				leader = i
+			}
+		}
+		return leader >= 0
+	})
+	return leader
+}
+
+func (c *Cluster) awaitReady() {
+	c.t.Helper()
+	for _, n := range c.Nodes {
+		c.Until(n.Name+" being ready", func() bool { return n.Cluster.Ready() == nil })
+	}
+}
+
+// Until waits for something with a bound.
+func (c *Cluster) Until(what string, done func() bool) {
+	c.t.Helper()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	end := time.After(Patience)
+	for !done() {
+		select {
+		case <-tick.C:
+		case <-end:
+			c.t.Fatalf("waited %s for %s", Patience, what)
+		}
+	}
+}
+
+// Context ends when the patience does, or the test.
+func (c *Cluster) Context() context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), Patience)
+	c.t.Cleanup(cancel)
+	return ctx
+}
+
+// Client talks to some nodes, or to all if none is named, as somebody.
+func (c *Cluster) Client(who string, nodes ...int) *client.Client {
+	c.t.Helper()
+	if len(nodes) == 0 {
+		nodes = []int{0, 1, 2}
+	}
+	config := client.Config{Genesis: c.Genesis, Key: c.people[who]}
+	for _, i := range nodes {
+		config.URLs = append(config.URLs, c.Nodes[i].URL)
+	}
+	cl, err := client.Dial(config)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.t.Cleanup(cl.Close)
+	return cl
+}
+
+// Key is somebody's private key.
+func (c *Cluster) Key(who string) ed25519.PrivateKey { return c.people[who] }
+
+// Signer signs as somebody.
+func (c *Cluster) Signer(who string) client.Signer {
+	return client.Signer{Key: c.people[who], Cluster: c.Genesis.Cluster}
+}
+
+// Threshold submits a command of the admins.
+func (c *Cluster) Threshold(cmd any) api.Outcome {
+	c.t.Helper()
+	var salt [16]byte
+	if _, err := rand.Read(salt[:]); err != nil {
+		c.t.Fatal(err)
+	}
+	e, err := c.Signer("alice").BuildThreshold(cmd, salt, time.Now(), time.Hour)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	o, err := c.Client("").Submit(c.Context(), c.Signer("bob").AddSignature(e))
+	if err != nil {
+		c.t.Fatalf("%T: %v", cmd, err)
+	}
+	return o
+}
+
+// World registers two meters and gives their payer money.
+func (c *Cluster) World() {
+	c.t.Helper()
+	c.Threshold(&fsm.RegisterMeters{Market: Market, Meters: []fsm.MeterRow{
+		{Meter: MeterA, Provider: "sunny", Payer: "city", Capacity: 1_000_000, IntervalMs: 1_800_000, Decimals: 3},
+		{Meter: MeterB, Provider: "windy", Payer: "city", Capacity: 1_000_000, IntervalMs: 1_800_000, Decimals: 3},
+	}})
+	c.Threshold(&fsm.Deposit{Account: "payer/city", Asset: "BLOCK", Amount: fsm.Amount{Lo: 1_000_000_000}, Reference: "bank 1"})
+}
+
+// Reading signs a reading of MeterA by its provider.
+func (c *Cluster) Reading(nonce, register uint64, measuredAt time.Time) envelope.Envelope {
+	c.t.Helper()
+	e, err := c.Signer("sunny").Build(&fsm.SubmitReading{
+		Market: Market, Meter: MeterA, Register: register, MeasuredAt: measuredAt.UnixMilli(),
+		Quality: fsm.Quality{ClockSync: "ntp", MeterStatus: "ok"},
+	}, "m/"+MeterA, nonce, time.Now(), time.Hour)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return e
+}
+
+// testLog writes a node's log into the test's.
+type testLog struct{ t testing.TB }
+
+func (l testLog) Write(line []byte) (int, error) {
+	l.t.Log(strings.TrimSuffix(string(line), "\n"))
+	return len(line), nil
+}
