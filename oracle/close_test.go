@@ -143,6 +143,33 @@ func TestCascadeOfTwoMeters(t *testing.T) {
 	consistent(t, s)
 }
 
+// A meter that one call leaves twice is named once.
+func TestCascadeLeavesAMeterOnce(t *testing.T) {
+	s := world(t, energy(), 1, "roof")
+	const waiting = MaxCascade + 1
+	last := uint64(waiting + 2)
+	for i := range int64(last) {
+		take(t, s, at((i+1)*quarter), "roof", uint64(i))
+	}
+	c := at(int64(last+1) * quarter)
+	attest(t, s, c, oracleNamed(0), 2, last-1)
+	// The first reading gets its quorum, sixteen follow, one stays; then the
+	// last is rejected and the meter has to be left again.
+	_, fx, ref := s.Attest(c, oracleNamed(0), Attestation{
+		Market: "energy", Ranges: []Range{span(t, s, 1, 1), span(t, s, last, last)}, Rejects: []uint64{last},
+	})
+	allowed(t, ref)
+	var tail []Effect
+	for _, e := range fx {
+		switch e.(type) {
+		case DueClose, Closed:
+			tail = append(tail, e)
+		}
+	}
+	expect(t, tail, "closed 1 baseline", "closed 19 rejected outvoted", "due-close roof at 18000")
+	consistent(t, s)
+}
+
 // TestJudgement closes a second reading an hour after a baseline of 1,000,000.
 // The capacity is 10,000 an hour, so 12,000 is the most; the tolerance 5 %.
 func TestJudgement(t *testing.T) {

@@ -2,6 +2,8 @@ package oracle
 
 import (
 	"fmt"
+	"maps"
+	"math/big"
 	"slices"
 	"strings"
 	"testing"
@@ -75,7 +77,7 @@ func (l *life) step() {
 	l.c.Now += rapid.Int64Range(0, quarter).Draw(t, "time passes")
 	l.c.Height += rapid.Uint64Range(0, 3).Draw(t, "height")
 	switch rapid.SampledFrom([]string{
-		"submit", "submit", "submit", "attest", "attest", "attest", "attest", "supersede", "expire", "close", "fund", "release", "weigh", "epoch", "reload",
+		"submit", "submit", "submit", "submit", "attest", "attest", "attest", "everybody", "everybody", "supersede", "expire", "close", "fund", "release", "weigh", "epoch", "reload",
 	}).Draw(t, "what") {
 	case "submit":
 		l.submit(nil)
@@ -85,6 +87,8 @@ func (l *life) step() {
 		}
 	case "attest":
 		l.attest()
+	case "everybody":
+		l.everybody()
 	case "expire":
 		n := rapid.IntRange(1, len(l.w.readings)+1).Draw(t, "number")
 		l.compare(l.s.Expire(l.c, "energy", uint64(n)), l.w.expire(l.c, n))
@@ -127,7 +131,7 @@ func (l *life) submit(old *twinReading) {
 		}
 	}
 	m, _ := l.s.Meter(r.Meter)
-	r.Register = m.BaseRegister + rapid.OneOf(rapid.Uint64Range(0, 3_000), rapid.Just(uint64(100_000))).Draw(t, "register")
+	r.Register = m.BaseRegister + rapid.SampledFrom([]uint64{0, 1, 7, 40, 100, 333, 2_500, 100_000}).Draw(t, "register")
 	if m.BaseRegister > 0 && rapid.IntRange(0, 9).Draw(t, "back") == 0 {
 		r.Register = m.BaseRegister - 1
 	}
@@ -144,37 +148,69 @@ func (l *life) submit(old *twinReading) {
 	l.compare(fx, lines)
 }
 
-// attest votes on a random range with random rejects and values.
+// attest votes on a random range, honestly or with random rejects and values.
 func (l *life) attest() {
 	t := l.t
 	last := len(l.w.readings)
 	if last == 0 {
 		return
 	}
-	from := rapid.IntRange(max(1, last-12), last).Draw(t, "from")
-	to := rapid.IntRange(from, last).Draw(t, "to")
 	oracle := oracleNamed(rapid.IntRange(0, 4).Draw(t, "oracle"))
-	a := Attestation{Market: "energy"}
+	from, to := max(1, last-9), last
+	honest := rapid.IntRange(0, 3).Draw(t, "honest") > 0
+	if !honest {
+		from = rapid.IntRange(from, last).Draw(t, "from")
+		to = rapid.IntRange(from, last).Draw(t, "to")
+	}
 	said := map[int]verdict{}
-	var ids []Identity
 	for n := from; n <= to; n++ {
-		v := verdict{accept: rapid.IntRange(0, 3).Draw(t, "accept") > 0, observed: rapid.Bool().Draw(t, "observed")}
-		if !v.accept {
-			a.Rejects = append(a.Rejects, uint64(n))
-		}
-		if v.observed {
-			v.register = uint64(max(0, l.w.readings[n-1].register+rapid.SampledFrom([]int64{0, 0, 0, 1, -1, 50, 900}).Draw(t, "off by")))
-			a.Values = append(a.Values, Value{uint64(n), v.register})
+		v := verdict{accept: true}
+		if !honest {
+			v.accept = rapid.Bool().Draw(t, "accept")
+			v.observed = rapid.Bool().Draw(t, "observed")
+			v.register = uint64(max(0, l.w.readings[n-1].register+rapid.SampledFrom([]int64{0, 1, -1, 50, 900}).Draw(t, "off by")))
 		}
 		said[n] = v
+	}
+	l.cast(oracle, from, to, said)
+}
+
+// everybody lets all oracles accept what is new, and see the same registers.
+func (l *life) everybody() {
+	last := len(l.w.readings)
+	if last == 0 {
+		return
+	}
+	from := max(1, last-9)
+	off := rapid.SampledFrom([]uint64{0, 0, 0, 2, 900}).Draw(l.t, "off by")
+	said := map[int]verdict{}
+	for n := from; n <= last; n++ {
+		said[n] = verdict{accept: true, observed: n%2 == 0, register: uint64(l.w.readings[n-1].register) + off}
+	}
+	for i := range 4 {
+		l.cast(oracleNamed(i), from, last, said)
+	}
+}
+
+// cast attests and compares what becomes of it.
+func (l *life) cast(oracle string, from, to int, said map[int]verdict) {
+	t := l.t
+	a := Attestation{Market: "energy"}
+	var ids []Identity
+	for n := from; n <= to; n++ {
+		if !said[n].accept {
+			a.Rejects = append(a.Rejects, uint64(n))
+		}
+		if said[n].observed {
+			a.Values = append(a.Values, Value{uint64(n), said[n].register})
+		}
 		ids = append(ids, l.w.readings[n-1].id)
 	}
 	a.Ranges = []Range{{uint64(from), uint64(to), RangeHash(ids)}}
 	res, fx, ref := l.s.Attest(l.c, oracle, a)
-	if ref != nil {
-		// The only reason left: no vote anywhere in the range nor now.
-		if _, ok := l.w.elected[len(l.w.elected)-1][oracle]; ok || ref.Code != Unauthorized {
-			t.Fatalf("%s on %d to %d: %v", oracle, from, to, ref)
+	if entitled := l.w.entitled(oracle, from, to); ref != nil || !entitled {
+		if entitled || ref == nil || ref.Code != Unauthorized {
+			t.Fatalf("%s on %d to %d: %v, and entitled: %v", oracle, from, to, ref, entitled)
 		}
 		return
 	}
@@ -244,38 +280,135 @@ func TestTwin(t *testing.T) {
 	})
 }
 
-// TestViews takes copies along the way. They still say the same at the end,
-// and go their own way when they are changed themselves.
-func TestViews(t *testing.T) {
+// fork returns a life that goes on from here by itself: the state by Copy, the
+// twin by copying everything it holds.
+func (l *life) fork() *life {
+	out := *l
+	out.s = l.s.Copy()
+	w := *l.w
+	out.w = &w
+	w.weights, w.contra = maps.Clone(l.w.weights), maps.Clone(l.w.contra)
+	out.credited, out.start = maps.Clone(l.credited), maps.Clone(l.start)
+	w.elected = slices.Clone(l.w.elected)
+	w.funded, w.released = slices.Clone(l.w.funded), slices.Clone(l.w.released)
+	w.meters = map[string]*twinMeter{}
+	for id, m := range l.w.meters {
+		twin := *m
+		twin.delta, twin.paid = new(big.Int).Set(m.delta), new(big.Int).Set(m.paid)
+		w.meters[id] = &twin
+	}
+	w.readings = nil
+	for _, r := range l.w.readings {
+		twin := *r
+		twin.votes = maps.Clone(r.votes)
+		w.readings = append(w.readings, &twin)
+	}
+	return &out
+}
+
+// TestForks lets lives part by Copy and go on in turns, each still beside its
+// own twin. What one does, no other sees; what was copied and left alone says
+// at the end what it said at first.
+func TestForks(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		l := newLife(t)
+		lives := []*life{newLife(t)}
 		var views []*State
 		var said []string
-		for range rapid.IntRange(1, 40).Draw(t, "calls") {
+		for range rapid.IntRange(1, 60).Draw(t, "calls") {
+			l := rapid.SampledFrom(lives).Draw(t, "whose turn")
 			l.step()
-			if rapid.IntRange(0, 3).Draw(t, "look") == 0 {
+			switch rapid.IntRange(0, 9).Draw(t, "part") {
+			case 0:
+				lives = append(lives, l.fork())
+			case 1:
 				views, said = append(views, l.s.Copy()), append(said, rows(l.s))
 			}
 		}
-		now := rows(l.s)
+		for _, l := range lives {
+			l.laws()
+		}
 		for i, view := range views {
 			if rows(view) != said[i] {
 				t.Fatalf("view %d changed", i)
 			}
-			for _, site := range sites {
-				view.CloseMeter(l.c, site)
-			}
-			for n := uint64(1); n <= view.LastNumber("energy"); n++ {
-				view.Expire(l.c, "energy", n)
-				view.Funded("energy", n, l.c)
-			}
-			view.BeginEpoch(1_000)
-			consistent(t, view)
-			if rows(l.s) != now {
-				t.Fatalf("changing view %d changed the state", i)
-			}
 		}
 	})
+}
+
+// TestForkedTables makes two copies do different things to the same reading
+// and the same settlement.
+func TestForkedTables(t *testing.T) {
+	m := energy()
+	m.QuorumThresholdPpm = million
+	s := world(t, m, 5, "roof")
+	vote := func(s *State, oracle int, n, register uint64) { say(t, s, at(2*hourMs), oracle, n, true, register) }
+	take(t, s, at(0), "roof", 0)
+	take(t, s, at(hourMs), "roof", 8_000)
+	take(t, s, at(2*hourMs), "roof", 9_000)
+	for n := uint64(1); n <= 2; n++ {
+		attest(t, s, at(2*hourMs), oracleNamed(0), n, n)
+		for i := 1; i < 5; i++ {
+			vote(s, i, n, 8_000*(n-1))
+		}
+	}
+	for i := range 3 {
+		vote(s, i, 3, uint64(i))
+	}
+	left, right := s.Copy(), s.Copy()
+	before := told(s)
+	vote(left, 3, 3, 111)
+	left.Funded("energy", 1, at(2*hourMs))
+	vote(right, 4, 3, 222)
+	right.Funded("energy", 1, at(3*hourMs))
+	right.Release("energy", 1)
+	if told(s) != before {
+		t.Error("the copies changed the state they were taken from")
+	}
+	if r := must(t, left, 3); r.Values[3] != (Observed{3, 111}) || len(r.Values) != 4 {
+		t.Errorf("on the left the values are %v", r.Values)
+	}
+	if set, ok := left.Settlement("energy", 1); !ok || set.ReleaseHeight != 7_300 {
+		t.Errorf("on the left the settlement is %+v, %v", set, ok)
+	}
+	if r := must(t, right, 3); r.Values[3] != (Observed{4, 222}) || len(r.Values) != 4 {
+		t.Errorf("on the right the values are %v", r.Values)
+	}
+	if _, ok := right.Settlement("energy", 1); ok {
+		t.Error("on the right the settlement is not released")
+	}
+}
+
+// Identities lie in runs that copies share; two copies fill and complete theirs
+// with different ones.
+func TestForkedIdentities(t *testing.T) {
+	s := world(t, energy(), 1, "roof")
+	fill := func(s *State, from, n, salt uint64) {
+		for i := range n {
+			c := at(int64(from + i))
+			_, _, ref := s.Submit(c, "sun", reading(c, "roof", 1), identity(salt+from+i))
+			allowed(t, ref)
+		}
+	}
+	fill(s, 1, 60, 0)
+	left := s.Copy()
+	right := s.Copy()
+	fill(left, 61, 70, 1_000)
+	fill(right, 61, 70, 2_000)
+	for n := uint64(1); n <= 130; n++ {
+		want := map[*State]uint64{left: n, right: n}
+		if n > 60 {
+			want = map[*State]uint64{left: 1_000 + n, right: 2_000 + n}
+		}
+		for side, salted := range want {
+			if got, _ := side.Identity("energy", n); got != identity(salted) {
+				t.Fatalf("number %d has the identity of another state", n)
+			}
+		}
+	}
+	consistent(t, left)
+	consistent(t, right)
+	consistent(t, s)
+	same(t, left, again(t, left))
 }
 
 // ballot is one oracle's verdict on one reading.

@@ -134,7 +134,7 @@ func (s *State) Settlement(market string, number uint64) (Settlement, bool) {
 	if !ok {
 		return Settlement{}, false
 	}
-	return *set, true
+	return set.shown(), true
 }
 
 // Settlements yields the settlements of a market that are not released yet and
@@ -145,7 +145,7 @@ func (s *State) Settlements(market string, after uint64, yield func(Settlement) 
 		return
 	}
 	b.settlements.Ascend(after, func(n uint64, set *Settlement) bool {
-		return n == after || yield(*set)
+		return n == after || yield(set.shown())
 	})
 }
 

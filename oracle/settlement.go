@@ -2,6 +2,7 @@ package oracle
 
 import (
 	"fmt"
+	"slices"
 
 	"lukechampine.com/uint128"
 )
@@ -51,10 +52,17 @@ func (k *closing) book(set *Settlement, row liveRow) {
 		set.ReleaseHeight = k.c.Height + k.b.row.DisputeWindowBlocks
 	}
 	k.b.settlements.Set(set.Number, set)
-	k.fx = append(k.fx, Settled{Settlement: *set, Reading: row.reading()})
+	k.fx = append(k.fx, Settled{Settlement: set.shown(), Reading: row.reading()})
 	if free {
 		k.fx = append(k.fx, DueRelease{set.Market, set.Number, set.ReleaseHeight})
 	}
+}
+
+// shown is the settlement for somebody outside, sharing nothing with the state.
+func (set *Settlement) shown() Settlement {
+	out := *set
+	out.Readings = slices.Clone(set.Readings)
+	return out
 }
 
 // Funded is told once the amounts of a settlement are held: the dispute window
@@ -89,5 +97,5 @@ func (s *State) Release(market string, settlement uint64) []Effect {
 		panic(fmt.Sprintf("oracle: market %s: releasing settlement %d, which is not held", market, settlement))
 	}
 	b.settlements.Delete(settlement)
-	return []Effect{Released{*set}}
+	return []Effect{Released{set.shown()}}
 }

@@ -104,6 +104,37 @@ func TestSubmitEdges(t *testing.T) {
 	}
 }
 
+// No time that becomes a base may be so large that elapsed times a capacity
+// leave 128 bits, whatever the clock says.
+func TestSubmitAtTheEndOfTime(t *testing.T) {
+	s := world(t, energy(), 1, "roof")
+	c := Clock{Now: maxUnixMs}
+	_, _, ref := s.Submit(c, "sun", reading(Clock{Now: maxUnixMs + 1}, "roof", 1), identity(1))
+	refused(t, ref, "TimestampSkew now=9007199254740992 issued_at=9007199254740993 measured_at=9007199254740993 skew_ms=300000")
+	take(t, s, c, "roof", 1)
+}
+
+// Nor may a time be negative, even on a cluster whose clock begins at zero.
+func TestSubmitAtTheBeginningOfTime(t *testing.T) {
+	s := world(t, energy(), 1, "roof")
+	c := Clock{Now: 1_000}
+	_, _, ref := s.Submit(c, "sun", reading(Clock{Now: -1}, "roof", 1), identity(1))
+	refused(t, ref, "SettlementConflict reason=too_old measured_at=-1 oldest=0")
+	_, _, ref = s.Submit(c, "sun", reading(Clock{}, "roof", 1), identity(1))
+	allowed(t, ref)
+	consistent(t, s)
+}
+
+func TestSubmitWithoutIdentity(t *testing.T) {
+	s := world(t, energy(), 1, "roof")
+	defer func() {
+		if recover() == nil {
+			t.Error("a reading was taken in that nobody can name")
+		}
+	}()
+	s.Submit(at(0), "sun", reading(at(0), "roof", 1), Identity{})
+}
+
 func TestSubmitKeepsWhatWasSigned(t *testing.T) {
 	s := world(t, energy(), 3, "roof")
 	c := Clock{Now: morning + 5, Height: 42}

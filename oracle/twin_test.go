@@ -151,6 +151,16 @@ func (w *twin) attest(c Clock, oracle string, from, to int, said map[int]verdict
 	return res, append(lines, w.leftovers(c)...)
 }
 
+// entitled reports whether an oracle votes now or on a live reading named.
+func (w *twin) entitled(oracle string, from, to int) bool {
+	_, ok := w.elected[len(w.elected)-1][oracle]
+	for _, r := range w.readings[from-1 : to] {
+		_, member := w.elected[r.elected][oracle]
+		ok = ok || r.live && member
+	}
+	return ok
+}
+
 func (w *twin) leftovers(c Clock) (lines []string) {
 	for _, meter := range w.left {
 		lines = append(lines, fmt.Sprintf("due-close %s at %d", meter, c.Height))
