@@ -1,6 +1,13 @@
 package cluster
 
-import "time"
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/raft"
+)
 
 // Roles that a Status can state.
 const (
@@ -30,7 +37,7 @@ type Status struct {
 	FinalSize uint64 `json:"final_size"`
 	// Lag is how many committed Raft entries the state machine has not seen yet.
 	Lag uint64 `json:"lag"`
-	// LastTickMs is how long ago the last tick was applied.
+	// LastTickMs is how long ago the last tick was applied here, -1 if none was.
 	LastTickMs int64 `json:"last_tick_ms"`
 
 	// ReceiptsReady says that the journal is complete, so that proofs can be served.
@@ -47,4 +54,85 @@ type PeerStatus struct {
 	Seen   bool          `json:"seen"`   // whether it ever answered
 	Ago    time.Duration `json:"ago_ns"` // how long ago that was
 	Status Status        `json:"status"`
+}
+
+const (
+	// readyLag is how many committed Raft entries a ready node may not have applied.
+	// Raft's own entries never reach the state machine and count here too.
+	readyLag = 256
+	// readyTick is how old the last tick of a ready node may be: an idle cluster ticks
+	// every five seconds.
+	readyTick = 20 * time.Second
+)
+
+// Status is how this node is doing, and what its peers last said.
+func (n *Node) Status() Status {
+	s := n.ownStatus()
+	s.Peers = n.load.list(n.peers)
+	return s
+}
+
+// ownStatus is what this node tells its peers.
+func (n *Node) ownStatus() Status {
+	v := n.View()
+	s := Status{
+		Node: n.self.Name, Role: RoleStopped, Entry: v.Number(), Height: v.Height(), Now: v.Now(),
+		TreeSize: v.TreeSize(), FinalSize: n.FinalSize(), ReceiptsReady: n.replica.complete(),
+		AppliedIndex: n.replica.index.Load(), Alarms: slices.Clone(v.Alarms()), LocalAlarms: n.alarms.list(),
+	}
+	if last := n.lastTick.Load(); last != 0 {
+		s.LastTickMs = time.Since(time.Unix(0, last)).Milliseconds()
+	} else {
+		s.LastTickMs = -1
+	}
+	r := n.raft.Load()
+	if r == nil {
+		return s
+	}
+	s.Leader, s.Term = n.leader(), r.CurrentTerm()
+	s.LogIndex, s.CommitIndex = r.LastIndex(), r.CommitIndex()
+	s.Lag = s.CommitIndex - min(s.CommitIndex, s.AppliedIndex)
+	switch r.State() {
+	case raft.Leader:
+		s.Role = RoleLeader
+	case raft.Follower:
+		s.Role = RoleFollower
+	case raft.Candidate:
+		s.Role = RoleCandidate
+	case raft.Shutdown:
+	}
+	return s
+}
+
+// NotReady lists why a node should not be asked now.
+type NotReady struct{ Reasons []string }
+
+// Error implements error.
+func (e *NotReady) Error() string { return "not ready: " + strings.Join(e.Reasons, "; ") }
+
+// Ready says why this node should not be asked now, with a *NotReady, or nil: it
+// knows a leader, has applied what is committed, holds the whole journal, hears the
+// time and is not alarmed. A peer that contradicted itself leaves evidence and an
+// alarm to look at, but must not put honest nodes out of service.
+func (n *Node) Ready() error {
+	s := n.ownStatus()
+	var reasons []string
+	add := func(bad bool, format string, args ...any) {
+		if bad {
+			reasons = append(reasons, fmt.Sprintf(format, args...))
+		}
+	}
+	add(s.Role == RoleStopped, "the node is not running")
+	add(n.draining.Load(), "the node is stopping")
+	add(s.Leader == "", "there is no leader")
+	add(s.Leader == n.self.Name && n.leading() == nil, "the leader is not ready yet")
+	add(s.Lag > readyLag, "%d committed entries are not applied yet", s.Lag)
+	add(!s.ReceiptsReady, "the journal is not complete yet")
+	add(s.LastTickMs < 0 || s.LastTickMs > readyTick.Milliseconds(), "no recent clock tick")
+	add(len(s.Alarms) > 0, "replicated alarm: %s", strings.Join(s.Alarms, ", "))
+	add(slices.Contains(s.LocalAlarms, AlarmForward), "local alarm: %s", AlarmForward)
+	if len(reasons) == 0 {
+		return nil
+	}
+	return &NotReady{reasons}
 }

@@ -15,8 +15,29 @@ import (
 // within three probes.
 var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 5 * time.Second, Interval: 5 * time.Second, Count: 3}
 
+// An UnreachableError says that no connection to a member could be made, so that
+// nothing has been sent to it.
+type UnreachableError struct {
+	Member string
+	Err    error
+}
+
+// Error implements error.
+func (e *UnreachableError) Error() string { return "reach " + e.Member + ": " + e.Err.Error() }
+
+// Unwrap gives the cause.
+func (e *UnreachableError) Unwrap() error { return e.Err }
+
 // dial opens a connection to a member and proves both ends.
 func (p *Port) dial(ctx context.Context, member, protocol string) (net.Conn, error) {
+	conn, err := p.connect(ctx, member, protocol)
+	if err != nil {
+		return nil, &UnreachableError{member, err}
+	}
+	return conn, nil
+}
+
+func (p *Port) connect(ctx context.Context, member, protocol string) (net.Conn, error) {
 	m, err := p.memberByName(member)
 	if err != nil {
 		return nil, err
@@ -26,12 +47,12 @@ func (p *Port) dial(ctx context.Context, member, protocol string) (net.Conn, err
 	dialer := net.Dialer{KeepAliveConfig: keepAlive}
 	raw, err := dialer.DialContext(ctx, "tcp", m.Address)
 	if err != nil {
-		return nil, fmt.Errorf("reach %s: %w", member, err)
+		return nil, err
 	}
 	conn := tls.Client(raw, p.clientTLS(m, protocol))
 	if err := conn.HandshakeContext(ctx); err != nil {
 		_ = raw.Close()
-		return nil, fmt.Errorf("reach %s: %w", member, err)
+		return nil, err
 	}
 	return conn, nil
 }

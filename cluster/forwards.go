@@ -1,0 +1,93 @@
+package cluster
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/tallyvault/tallyvault/fsm"
+)
+
+const (
+	// forwardedWithin is how soon a forwarded command must be applied on the node
+	// that forwarded it. A leader that withholds commands is noticed by this.
+	forwardedWithin = 30 * time.Second
+	// maxForwarded bounds how many are watched; under more load than this the rest
+	// goes unwatched.
+	maxForwarded = 65_536
+	// watchEvery is how often the watch looks.
+	watchEvery = time.Second
+	// alarmFor is how long the alarm stands after the last overdue command.
+	alarmFor = time.Minute
+)
+
+// forwards are the commands that this node handed to a leader and has not applied
+// itself yet.
+type forwards struct {
+	mu   sync.Mutex
+	sent map[fsm.Identity]forwarded
+}
+
+type forwarded struct {
+	leader string
+	at     time.Time
+}
+
+// add begins to watch commands, or watches them anew under another leader.
+func (f *forwards) add(commands []*fsm.Command, leader string, now time.Time) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.sent == nil {
+		f.sent = make(map[fsm.Identity]forwarded)
+	}
+	for _, c := range commands {
+		known, ok := f.sent[c.Identity()]
+		if ok && known.leader == leader || !ok && len(f.sent) >= maxForwarded {
+			continue
+		}
+		f.sent[c.Identity()] = forwarded{leader, now}
+	}
+}
+
+// done forgets a command that was applied here, or was not logged.
+func (f *forwards) done(id fsm.Identity) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.sent, id)
+}
+
+// overdue forgets what has waited too long and counts what this leader, who still
+// leads, should have had applied. What went to a leader who is gone may be lost;
+// those who sent it were told so.
+func (f *forwards) overdue(leader string, now time.Time) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n := 0
+	for id, s := range f.sent {
+		if now.Sub(s.at) <= forwardedWithin {
+			continue
+		}
+		delete(f.sent, id)
+		if s.leader == leader {
+			n++
+		}
+	}
+	return n
+}
+
+// watchForwards raises an alarm while forwarded commands are not applied in time.
+func (n *Node) watchForwards(ctx context.Context) {
+	var last time.Time
+	for pause(ctx, watchEvery) {
+		now, leader := time.Now(), n.leader()
+		if overdue := n.forwards.overdue(leader, now); overdue > 0 {
+			last = now
+			n.measures.ForwardsOverdue(overdue)
+			n.alarms.raise(AlarmForward)
+			n.config.Logger.Error("commands forwarded to the leader are not applied here",
+				"commands", overdue, "within", forwardedWithin, "leader", leader)
+		} else if now.Sub(last) > alarmFor {
+			n.alarms.clear(AlarmForward)
+		}
+	}
+}

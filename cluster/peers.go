@@ -1,0 +1,107 @@
+package cluster
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+const (
+	// statusEvery is how often every peer is asked how it is doing.
+	statusEvery = 250 * time.Millisecond
+	// statusTimeout bounds one such call.
+	statusTimeout = 2 * time.Second
+	// freshStatus is how old a peer's status may be for it to count as alive.
+	freshStatus = 3 * time.Second
+	// stuckAfter is how long a peer that does not advance holds the leader back.
+	stuckAfter = 10 * time.Second
+	// maxBehind is by how many entries a living peer's state machine may trail what
+	// the leader proposes. Raft's own figures run ahead of the state machine and
+	// would let a slow one fall behind without end.
+	maxBehind = 2_048
+)
+
+// A heard is what a peer said last.
+type heard struct {
+	status   Status
+	at       time.Time
+	advanced time.Time // when its entry number last grew
+}
+
+// followerLoad knows how all peers are doing.
+type followerLoad struct {
+	changed signal // fires when a peer has answered, or failed to
+
+	mu    sync.Mutex
+	peers map[string]heard
+}
+
+func newFollowerLoad() *followerLoad { return &followerLoad{peers: make(map[string]heard)} }
+
+// watch asks one peer again and again, until ctx ends.
+func (f *followerLoad) watch(ctx context.Context, c *calls, peer string) {
+	for {
+		asking, cancel := context.WithTimeout(ctx, statusTimeout)
+		status, err := c.status(asking, peer)
+		cancel()
+		if err == nil {
+			f.hear(peer, status, time.Now())
+		}
+		// Silence is news too: a dead peer must not hold the leader back.
+		f.changed.fire()
+		if !pause(ctx, statusEvery) {
+			return
+		}
+	}
+}
+
+func (f *followerLoad) hear(peer string, s Status, now time.Time) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	h := f.peers[peer]
+	if h.at.IsZero() || s.Entry > h.status.Entry {
+		h.advanced = now
+	}
+	h.status, h.at = s, now
+	f.peers[peer] = h
+}
+
+// behind reports whether a peer that is alive and moves on trails so far that the
+// leader should wait. One that is dead or stuck does not hold up the others; Raft
+// sends it a snapshot when it comes back.
+func (f *followerLoad) behind(proposed uint64) bool {
+	now := time.Now()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, h := range f.peers {
+		alive := now.Sub(h.at) < freshStatus && now.Sub(h.advanced) < stuckAfter
+		if alive && h.status.Entry+maxBehind < proposed {
+			return true
+		}
+	}
+	return false
+}
+
+// list gives what each of the named peers said last.
+func (f *followerLoad) list(names []string) []PeerStatus {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	out := make([]PeerStatus, 0, len(names))
+	for _, name := range names {
+		h, seen := f.peers[name]
+		p := PeerStatus{Name: name, Seen: seen, Status: h.status}
+		if seen {
+			p.Ago = time.Since(h.at)
+		}
+		out = append(out, p)
+	}
+	return out
+}
+
+// entryOf is the entry number that a peer has reached, as far as it is known.
+func (f *followerLoad) entryOf(peer string) (uint64, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	h, ok := f.peers[peer]
+	return h.status.Entry, ok && time.Since(h.at) < freshStatus
+}

@@ -1,0 +1,42 @@
+package cluster
+
+import (
+	"context"
+	"io"
+	"log/slog"
+
+	"github.com/hashicorp/go-hclog"
+)
+
+// raftLogger gives the Raft library a logger that writes to ours.
+func raftLogger(log *slog.Logger) hclog.Logger {
+	level := hclog.Off
+	for _, l := range []struct {
+		ours slog.Level
+		its  hclog.Level
+	}{{slog.LevelError, hclog.Error}, {slog.LevelWarn, hclog.Warn}, {slog.LevelInfo, hclog.Info}, {slog.LevelDebug, hclog.Debug}} {
+		if log.Enabled(context.Background(), l.ours) {
+			level = l.its
+		}
+	}
+	logger := hclog.NewInterceptLogger(&hclog.LoggerOptions{Name: "raft", Level: level, Output: io.Discard})
+	logger.RegisterSink(raftSink{log})
+	return logger
+}
+
+// raftSink is what the library's lines arrive at.
+type raftSink struct{ log *slog.Logger }
+
+// Accept implements hclog.SinkAdapter.
+func (s raftSink) Accept(name string, level hclog.Level, message string, args ...any) {
+	ours := slog.LevelDebug
+	switch level {
+	case hclog.Error:
+		ours = slog.LevelError
+	case hclog.Warn:
+		ours = slog.LevelWarn
+	case hclog.Info:
+		ours = slog.LevelInfo
+	}
+	s.log.Log(context.Background(), ours, message, append([]any{"part", name}, args...)...)
+}

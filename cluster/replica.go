@@ -1,0 +1,254 @@
+package cluster
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"sync/atomic"
+
+	"github.com/hashicorp/raft"
+
+	"github.com/tallyvault/tallyvault/cluster/journal"
+	"github.com/tallyvault/tallyvault/fsm"
+	"github.com/tallyvault/tallyvault/fsm/genesis"
+)
+
+// A replica is the state machine as Raft sees it. It owns the only lock around the
+// state and writes what entries produce into the journal.
+//
+// Raft calls it from one goroutine. The lock is for the others: whoever fills the
+// journal's gap writes to the journal only while it is behind the state, and takes
+// over from or hands over to Apply under the lock.
+type replica struct {
+	genesis *genesis.Signed
+	journal *journal.Journal
+	cores   cores
+	known   knownEntries
+	fail    func(error)    // ends the process
+	applied func(*applied) // told of every entry in order
+	audited func(error)    // told of every walk over the whole ledger
+
+	mu      sync.Mutex
+	machine *fsm.Machine
+	gap     *gap // not nil while the journal is behind the state
+
+	view   atomic.Pointer[fsm.View]
+	index  atomic.Uint64 // Raft's index of the last log entry consumed
+	moved  signal        // fires when view has changed
+	opened signal        // fires when a gap has opened or closed
+	dead   atomic.Bool   // a write failed; nothing is applied any more
+
+	// owed gives the digest of the last frozen state; only Raft's goroutine uses it.
+	owed    chan [32]byte
+	digests sync.WaitGroup
+}
+
+// applied is what one entry did.
+type applied struct {
+	index  uint64 // Raft's
+	entry  *fsm.Entry
+	result *fsm.Result
+	before *fsm.View // the state that the entry met
+	view   *fsm.View
+}
+
+var _ raft.BatchingFSM = (*replica)(nil)
+
+// errStopped is the answer to entries that come after a failed write.
+var errStopped = errors.New("the node has stopped applying entries")
+
+func newReplica(g *genesis.Signed, j *journal.Journal, c cores) (*replica, error) {
+	machine, err := fsm.New(g)
+	if err != nil {
+		return nil, err
+	}
+	r := &replica{genesis: g, journal: j, cores: c, machine: machine}
+	r.view.Store(machine.View())
+	return r, nil
+}
+
+// Apply implements raft.FSM.
+func (r *replica) Apply(l *raft.Log) any { return r.ApplyBatch([]*raft.Log{l})[0] }
+
+// decoded is a log entry on its way into the state machine.
+type decoded struct {
+	raw   []byte
+	entry *fsm.Entry // nil if raw does not decode
+	late  bool
+}
+
+// ApplyBatch implements raft.BatchingFSM. An entry's result is *fsm.Result or an
+// error; configuration entries have nil.
+func (r *replica) ApplyBatch(logs []*raft.Log) []any {
+	batch := r.decode(logs)
+	results := make([]any, len(logs))
+	for i, l := range logs {
+		switch {
+		case l.Type != raft.LogCommand:
+		case r.dead.Load():
+			results[i] = errStopped
+		case batch[i].late:
+			results[i] = errLate
+		default:
+			results[i] = r.apply(l.Index, batch[i])
+		}
+		r.index.Store(l.Index)
+	}
+	return results
+}
+
+// decode parses a batch and verifies all its signatures together, but for the
+// entries that this node has built itself.
+func (r *replica) decode(logs []*raft.Log) []decoded {
+	batch := make([]decoded, len(logs))
+	var unverified []*fsm.Command
+	for i, l := range logs {
+		if l.Type != raft.LogCommand {
+			continue
+		}
+		term, raw := splitLog(l.Data, l.Term)
+		d := decoded{raw: raw, late: term != l.Term}
+		if !d.late {
+			if d.entry = r.known.take(term, raw); d.entry == nil {
+				// An entry that does not decode is the state machine's to record.
+				if e, err := fsm.DecodeEntry(raw); err == nil {
+					d.entry = e
+					unverified = append(unverified, e.Commands...)
+				}
+			}
+		}
+		batch[i] = d
+	}
+	r.cores.verify(r.view.Load().Keys(), unverified)
+	return batch
+}
+
+// apply hands one entry to the state machine, writes what came of it, and then
+// tells everybody.
+func (r *replica) apply(index uint64, d decoded) any {
+	// The digest may still be computed; nobody needs the lock for waiting.
+	var digest *[32]byte
+	if r.owed != nil && r.machine.NeedsDigest(d.entry) {
+		value := <-r.owed
+		digest = &value
+	}
+	r.mu.Lock()
+	if digest != nil {
+		r.machine.SupplyDigest(*digest)
+	}
+	result := r.machine.Apply(d.raw, d.entry)
+	view := r.machine.View()
+	err := r.store(result, view)
+	r.mu.Unlock()
+	if err != nil {
+		// What the journal did not take may be neither answered nor signed.
+		r.dead.Store(true)
+		r.fail(fmt.Errorf("write entry %d to the journal: %w", result.Number, err))
+		return errStopped
+	}
+	if result.Frozen != nil {
+		r.freeze(result.Frozen)
+	}
+	before := r.view.Swap(view)
+	r.applied(&applied{index: index, entry: d.entry, result: result, before: before, view: view})
+	r.moved.fire()
+	return result
+}
+
+// freeze computes the digest of a frozen state beside Apply, and then walks its
+// ledger.
+func (r *replica) freeze(frozen *fsm.View) {
+	owed := make(chan [32]byte, 1)
+	r.owed = owed
+	r.digests.Add(1)
+	go func() {
+		defer r.digests.Done()
+		owed <- frozen.Digest()
+		r.audited(frozen.Conserved())
+	}()
+}
+
+// store writes an entry's leaves and outcomes. The lock is held.
+func (r *replica) store(result *fsm.Result, view *fsm.View) error {
+	if r.gap != nil {
+		r.gap.hold(result, view)
+		return nil
+	}
+	return record(r.journal, result)
+}
+
+// Restore implements raft.FSM: it replaces the whole state. A snapshot that cannot
+// be read changes nothing.
+func (r *replica) Restore(source io.ReadCloser) error {
+	machine, err := fsm.ReadSnapshot(r.genesis, source)
+	if err != nil {
+		return fmt.Errorf("restore: %w", err)
+	}
+	view := machine.View()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err := r.compare(view); err != nil {
+		r.dead.Store(true)
+		r.fail(err)
+		return err
+	}
+	r.machine = machine
+	r.owed = nil
+	r.view.Store(view)
+	r.moved.fire()
+	return nil
+}
+
+// compare asks whether the journal holds what the restored state says it does, and
+// opens a gap if it ends before. The lock is held.
+func (r *replica) compare(view *fsm.View) error {
+	if r.gap != nil || r.journal.Size() < view.TreeSize() || r.journal.OutcomeCount() < view.Commands() {
+		r.gap = &gap{target: view}
+		r.opened.fire()
+		return nil
+	}
+	root, err := r.journal.Root(view.TreeSize())
+	if err != nil {
+		return fmt.Errorf("restore: root of the journal at %d: %w", view.TreeSize(), err)
+	}
+	if root != view.Root() {
+		return fmt.Errorf("restore: the snapshot's tree of %d leaves is not the journal's", view.TreeSize())
+	}
+	return nil
+}
+
+// complete reports whether the journal holds all leaves of the state.
+func (r *replica) complete() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.gap == nil
+}
+
+// Snapshot implements raft.FSM in constant time.
+func (r *replica) Snapshot() (raft.FSMSnapshot, error) {
+	return &snapshot{view: r.view.Load(), journal: r.journal}, nil
+}
+
+// A snapshot is a view on its way to disk.
+type snapshot struct {
+	view    *fsm.View
+	journal *journal.Journal
+}
+
+// Persist implements raft.FSMSnapshot. The journal goes to disk first: once the
+// snapshot exists, Raft may drop the log entries that the journal could be written
+// from again.
+func (s *snapshot) Persist(sink raft.SnapshotSink) error {
+	err := s.journal.Sync()
+	if err == nil {
+		err = s.view.WriteSnapshot(sink)
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("write a snapshot: %w", err), sink.Cancel())
+	}
+	return sink.Close()
+}
+
+// Release implements raft.FSMSnapshot.
+func (s *snapshot) Release() {}
