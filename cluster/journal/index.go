@@ -244,11 +244,14 @@ func (ix *index) loadGeneration(file string) error {
 		return err
 	}
 	defer r.file.Close()
-	rows, err := r.readBlocks(nil, 0, r.blocks)
-	if err != nil {
-		return err
-	}
-	for _, row := range rows {
+	for it := newRunReader(r); ; {
+		row, ok, err := it.read()
+		if err != nil {
+			return err
+		}
+		if !ok {
+			break
+		}
 		ix.current.add(row)
 	}
 	ix.next = max(ix.next, number+1)

@@ -44,8 +44,12 @@ func (m mark) format() []byte {
 	for _, r := range m.runs {
 		fmt.Fprintf(&b, "run %d %08x\n", r.number, r.sum)
 	}
-	fmt.Fprintf(&b, "sum %x\n", sha256.Sum256([]byte(b.String())))
-	return []byte(b.String())
+	return summed(b.String())
+}
+
+// summed appends the checksum line to the lines before it.
+func summed(body string) []byte {
+	return fmt.Appendf([]byte(body), "sum %x\n", sha256.Sum256([]byte(body)))
 }
 
 // parseMark accepts exactly what format writes.

@@ -23,7 +23,7 @@ func newMerger(runs []*run, stopped chan struct{}) (*merger, error) {
 	m := &merger{stopped: stopped}
 	for _, r := range runs {
 		from := newRunReader(r)
-		first, ok, err := from.next()
+		first, ok, err := from.read()
 		if err != nil {
 			return nil, err
 		}
@@ -52,7 +52,7 @@ func (m *merger) next() (row, bool, error) {
 			}
 		}
 		got := m.heads[least].row
-		next, ok, err := m.heads[least].from.next()
+		next, ok, err := m.heads[least].from.read()
 		if err != nil {
 			return row{}, false, err
 		}

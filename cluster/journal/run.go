@@ -2,9 +2,9 @@ package journal
 
 import (
 	"bufio"
+	"bytes"
 	"fmt"
 	"os"
-	"slices"
 	"sort"
 )
 
@@ -169,27 +169,38 @@ func (r *run) load() error {
 	return nil
 }
 
-// readBlocks reads and checks the blocks [b, b+n) and returns their rows.
-func (r *run) readBlocks(dst []row, b, n uint32) ([]row, error) {
-	data := make([]byte, int(n)*runBlockSize)
-	if _, err := r.file.ReadAt(data, runHeaderSize+int64(b)*runBlockSize); err != nil {
+// readBlocks reads the blocks [b, b+n) into buf, which may be nil, and checks each.
+func (r *run) readBlocks(buf []byte, b, n uint32) ([]byte, error) {
+	if buf = buf[:0]; cap(buf) < int(n)*runBlockSize {
+		buf = make([]byte, int(n)*runBlockSize)
+	}
+	buf = buf[:int(n)*runBlockSize]
+	if _, err := r.file.ReadAt(buf, runHeaderSize+int64(b)*runBlockSize); err != nil {
 		return nil, r.damaged(b, "the block cannot be read", err)
 	}
-	for ; n > 0; b, n, data = b+1, n-1, data[runBlockSize:] {
-		block, sum := data[:runBlockSize-4], data[runBlockSize-4:runBlockSize]
-		if order.Uint32(sum) != checksum(block) {
-			return nil, r.damaged(b, "the block's checksum is wrong", nil)
+	for i := range n {
+		block := buf[i*runBlockSize:][:runBlockSize]
+		rows, sum := block[:runBlockSize-4], block[runBlockSize-4:]
+		if order.Uint32(sum) != checksum(rows) {
+			return nil, r.damaged(b+i, "the block's checksum is wrong", nil)
 		}
 		// A good block in another's place would answer for keys that are not its own.
-		if order.Uint64(block) != r.first[b] {
-			return nil, r.damaged(b, "the block is not the one of this place", nil)
-		}
-		for range min(runBlockRows, r.rows-uint64(b)*runBlockRows) {
-			dst = append(dst, row{Key(block[:16]), order.Uint64(block[16:])})
-			block = block[runRowSize:]
+		if order.Uint64(rows) != r.first[b+i] {
+			return nil, r.damaged(b+i, "the block is not the one of this place", nil)
 		}
 	}
-	return dst, nil
+	return buf, nil
+}
+
+// rowsIn is how many rows block b holds: all blocks but the last are full.
+func (r *run) rowsIn(b uint32) int {
+	return int(min(runBlockRows, r.rows-uint64(b)*runBlockRows))
+}
+
+// rowAt decodes row i of a block.
+func rowAt(block []byte, i int) row {
+	at := block[i*runRowSize:][:runRowSize]
+	return row{Key(at), order.Uint64(at[16:])}
 }
 
 // get appends the values of a key to dst.
@@ -201,16 +212,18 @@ func (r *run) get(dst []uint64, key Key) ([]uint64, error) {
 	// The key's rows begin at the earliest in the block before the first one that
 	// begins at or above it, and may run over several blocks.
 	b := sort.Search(len(r.first), func(i int) bool { return r.first[i] >= head })
-	b = max(b-1, 0)
-	var rows []row
-	for ; b < len(r.first) && r.first[b] <= head; b++ {
+	var block []byte
+	for b = max(b-1, 0); b < len(r.first) && r.first[b] <= head; b++ {
 		var err error
-		if rows, err = r.readBlocks(rows[:0], uint32(b), 1); err != nil {
+		if block, err = r.readBlocks(block, uint32(b), 1); err != nil {
 			return nil, err
 		}
-		at, _ := slices.BinarySearchFunc(rows, row{key: key}, compareRows)
-		for ; at < len(rows) && rows[at].key == key; at++ {
-			dst = append(dst, rows[at].value)
+		rows := r.rowsIn(uint32(b))
+		at := sort.Search(rows, func(i int) bool {
+			return bytes.Compare(block[i*runRowSize:][:len(key)], key[:]) >= 0
+		})
+		for ; at < rows && rowAt(block, at).key == key; at++ {
+			dst = append(dst, rowAt(block, at).value)
 		}
 	}
 	return dst, nil
@@ -225,7 +238,7 @@ func (r *run) verify() error {
 	it := newRunReader(r)
 	var last row
 	for i := uint64(0); ; i++ {
-		next, ok, err := it.next()
+		next, ok, err := it.read()
 		if err != nil || !ok {
 			return err
 		}
@@ -238,10 +251,12 @@ func (r *run) verify() error {
 
 // A runReader yields all rows of a run in order.
 type runReader struct {
-	run   *run
-	block uint32
-	rows  []row // the buffer
-	at    int   // place in it
+	run  *run
+	next uint32 // the block after those in buf
+	buf  []byte // blocks not yet used up, the current one first
+	all  []byte // the memory behind buf
+	at   int    // row of the current block
+	rows int    // rows of the current block
 }
 
 // runReadAhead is the number of blocks that a runReader takes at once.
@@ -249,18 +264,34 @@ const runReadAhead = 64
 
 func newRunReader(r *run) *runReader { return &runReader{run: r} }
 
-func (it *runReader) next() (row, bool, error) {
-	if it.at == len(it.rows) {
-		n := min(runReadAhead, it.run.blocks-it.block)
-		if n == 0 {
-			return row{}, false, nil
-		}
-		rows, err := it.run.readBlocks(it.rows[:0], it.block, n)
-		if err != nil {
+func (it *runReader) read() (row, bool, error) {
+	if it.at == it.rows {
+		if more, err := it.advance(); !more || err != nil {
 			return row{}, false, err
 		}
-		it.rows, it.at, it.block = rows, 0, it.block+n
 	}
 	it.at++
-	return it.rows[it.at-1], true, nil
+	return rowAt(it.buf, it.at-1), true, nil
+}
+
+// advance moves on to the next block; false if there is none.
+func (it *runReader) advance() (bool, error) {
+	if len(it.buf) > 0 {
+		it.buf = it.buf[runBlockSize:]
+	}
+	if len(it.buf) == 0 {
+		n := min(runReadAhead, it.run.blocks-it.next)
+		if n == 0 {
+			return false, nil
+		}
+		var err error
+		if it.all, err = it.run.readBlocks(it.all, it.next, n); err != nil {
+			return false, err
+		}
+		it.buf = it.all
+		it.next += n
+	}
+	current := it.next - uint32(len(it.buf)/runBlockSize)
+	it.at, it.rows = 0, it.run.rowsIn(current)
+	return true, nil
 }

@@ -229,7 +229,7 @@ func (q *sequence) loadSegment(number uint64, want int, readOnly bool) (*segment
 			return nil, err
 		}
 	}
-	return nil, &DamagedError{File: q.relative(number, plainSuffix), What: "the file is missing", Index: number * q.lay.segment}
+	return nil, &DamagedError{File: q.relative(number, ""), What: "the segment has neither a plain nor a sealed file", Index: number * q.lay.segment}
 }
 
 func (q *sequence) loadPlain(path, name string, number uint64, want int, readOnly bool) (*plain, error) {
