@@ -46,9 +46,9 @@ func (t *tally) take(body any) {
 // evidence is the directory of proof files and what they prove.
 type evidence struct {
 	tally
-	policy, receipts string
-	size             uint64
-	cosigners        []string
+	policy, dir string
+	size        uint64
+	cosigners   []string
 }
 
 // collect writes a proof file for every receipt under the newest checkpoint of
@@ -56,9 +56,9 @@ type evidence struct {
 func (c *committee) collect(ctx context.Context, from *member) (*evidence, error) {
 	e := &evidence{
 		tally:  tally{settled: map[uint64]bool{}, amount: uint128.Zero},
-		policy: filepath.Join(c.dir, "policy"), receipts: filepath.Join(c.dir, "receipts"),
+		policy: filepath.Join(c.dir, "policy"), dir: filepath.Join(c.dir, "receipts"),
 	}
-	if err := os.MkdirAll(e.receipts, 0o755); err != nil {
+	if err := os.MkdirAll(e.dir, 0o755); err != nil {
 		return nil, err
 	}
 	policy := c.genesis.Policy()
@@ -99,7 +99,7 @@ func (c *committee) collect(ctx context.Context, from *member) (*evidence, error
 				return err
 			}
 		}
-		return os.WriteFile(filepath.Join(e.receipts, fmt.Sprintf("%08d.tlog-proof", i)), file, 0o644)
+		return os.WriteFile(filepath.Join(e.dir, fmt.Sprintf("%08d.tlog-proof", i)), file, 0o644)
 	})
 	return e, err
 }

@@ -121,7 +121,7 @@ func (c *committee) trade(ctx context.Context, config Config, meters []*meter, s
 			return err
 		}
 		oracle, err := agent.New(agent.Config{
-			Client: api, Signer: c.signer(name), Policy: policyFor(meters), Logger: c.agentLog(name),
+			Client: api, Key: c.key(name), Cluster: c.genesis.Cluster, Policy: policyFor(meters), Logger: c.agentLog(name),
 		})
 		if err != nil {
 			return err
