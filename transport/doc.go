@@ -5,7 +5,7 @@
 // # Writing
 //
 // A command is a DSSE envelope; POST /v1/commands answers once the command has
-// been applied here or refused at the leader:
+// been applied or refused at the leader:
 //
 //	200  applied and accepted; the body is the outcome
 //	4xx  refused; a problem document. logged true: a replicated refusal, with the

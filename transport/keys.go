@@ -68,7 +68,7 @@ func keyOfRow(k *fsm.Key, height uint64) api.Key {
 		Key: k.ID.String(), PublicKey: hex.EncodeToString(public[:]), Principal: k.Principal, Role: k.Role,
 		Scopes: append([]string{fsm.ScopeRead}, k.Scopes...), From: api.Uint64(k.From), Live: k.LiveAt(height),
 	}
-	if k.Until > 0 {
+	if k.Until != fsm.NoEnd {
 		until := api.Uint64(k.Until)
 		out.Until = &until
 	}

@@ -3,10 +3,12 @@ package transport
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/tallyvault/tallyvault/cluster"
 	"github.com/tallyvault/tallyvault/transport/api"
 )
 
@@ -69,9 +71,13 @@ func (d *Door) status(s state, _ Reader, _ *localInput) (api.Status, error) {
 		Height: api.Uint64(s.Height()), Epoch: api.Uint64(s.Epoch()), Now: s.Now(),
 		TreeSize: api.Uint64(s.TreeSize()), FinalSize: api.Uint64(s.finalSize), Lag: api.Uint64(node.Lag),
 		Alarms: append(append([]string{}, node.Alarms...), node.LocalAlarms...), Peers: []api.Peer{},
+		Cosigners: d.config.Node.Cosigners(),
 	}
 	if err := d.config.Node.Ready(); err != nil {
-		out.Ready, out.Reasons = false, append(out.Reasons, err.Error())
+		out.Ready, out.Reasons = false, reasonsOf(err)
+	}
+	if len(out.Cosigners) == 0 {
+		out.Cosigners = []string{}
 	}
 	for _, p := range node.Peers {
 		out.Peers = append(out.Peers, api.Peer{
@@ -80,6 +86,13 @@ func (d *Door) status(s state, _ Reader, _ *localInput) (api.Status, error) {
 		})
 	}
 	return out, nil
+}
+
+func reasonsOf(err error) []string {
+	if notReady, ok := errors.AsType[*cluster.NotReady](err); ok {
+		return notReady.Reasons
+	}
+	return []string{err.Error()}
 }
 
 // digest is no plain read: the node computes it and says which entry it is of.

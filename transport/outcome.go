@@ -14,31 +14,37 @@ type outcomeInput struct {
 	Wait string `query:"wait" enum:"final" doc:"final: wait up to 30 s until it is logged and under a cosigned checkpoint"`
 }
 
-// outcome is found by identity, here or not at all: every node keeps them all.
+// outcome is found by identity. A node that knows nothing of it asks the leader
+// how far it must have come to be sure, so that what another node has just
+// answered is found here too.
 func (d *Door) outcome(ctx context.Context, in *outcomeInput) (api.Outcome, error) {
 	id, err := envelope.ParseIdentity(in.ID)
 	if err != nil {
-		return api.Outcome{}, problem(fsm.MalformedPayload, fsm.Field{Name: "detail", Value: err.Error()})
+		return api.Outcome{}, malformed("id", err)
 	}
-	wait := d.waiting(in.Wait != "")
-	for {
-		number := d.config.Node.View().Number()
-		o, final, found, err := d.config.Node.Outcome(id)
-		if err != nil {
-			return api.Outcome{}, err
+	o, _, err := d.config.Node.Outcome(id)
+	if err == nil && o == nil {
+		if _, err = d.state(ctx, Freshness{Consistency: "default"}); err == nil {
+			o, _, err = d.config.Node.Outcome(id)
 		}
-		if found && final || !wait.more(ctx) {
-			if !found {
-				return api.Outcome{}, problem(fsm.NotFound, fsm.Field{Name: "kind", Value: "outcome"}, fsm.Field{Name: "id", Value: in.ID})
-			}
-			return outcomeOf(o, d.config.Node.FinalSize()), nil
-		}
-		if found {
+	}
+	wait, number := d.waiting(in.Wait != ""), uint64(0) // the entry that a look without a find had applied
+	for err == nil && (o == nil || outcomeEnd(o) > d.config.Node.FinalSize()) && wait.more(ctx) {
+		if o != nil {
 			wait.final(ctx, outcomeEnd(o))
 		} else {
 			wait.applied(ctx, number+1)
 		}
+		number = d.config.Node.View().Number()
+		o, _, err = d.config.Node.Outcome(id)
 	}
+	if err != nil {
+		return api.Outcome{}, err
+	}
+	if o == nil {
+		return api.Outcome{}, missing("outcome", in.ID)
+	}
+	return outcomeOf(o, d.config.Node.FinalSize()), nil
 }
 
 // outcomeEnd is the size of the smallest journal that holds all of an outcome.

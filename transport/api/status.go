@@ -10,7 +10,7 @@ type Key struct {
 	Role      string   `json:"role"`
 	Scopes    []string `json:"scopes"`
 	From      Uint64   `json:"from" doc:"height from which it counts"`
-	Until     *Uint64  `json:"until,omitempty" doc:"height at which it ended or will end"`
+	Until     *Uint64  `json:"until,omitempty" doc:"height at which it ended or will end; absent while there is none"`
 	Live      bool     `json:"live"`
 }
 
@@ -70,6 +70,7 @@ type Status struct {
 	Now       int64    `json:"now" doc:"replicated time, unix ms"`
 	TreeSize  Uint64   `json:"tree_size" doc:"leaves applied here"`
 	FinalSize Uint64   `json:"final_size" doc:"leaves under a checkpoint that k nodes cosigned"`
+	Cosigners []string `json:"cosigners" doc:"the nodes that cosigned that checkpoint"`
 	Lag       Uint64   `json:"lag" doc:"entries committed but not yet applied here"`
 	Alarms    []string `json:"alarms"`
 	Peers     []Peer   `json:"peers"`

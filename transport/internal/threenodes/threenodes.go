@@ -12,6 +12,7 @@ import (
 	"net"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -46,6 +47,9 @@ type Cluster struct {
 	t      testing.TB
 	people map[string]ed25519.PrivateKey
 	change func(*transport.Config)
+
+	mu      sync.Mutex
+	clients map[string]*client.Client // by who and which nodes
 }
 
 // Node is one node with its door.
@@ -73,7 +77,7 @@ func publicOf(k ed25519.PrivateKey) [32]byte { return [32]byte(k.Public().(ed255
 // Start runs three nodes until the test ends. change may alter each door.
 func Start(t testing.TB, change func(*transport.Config)) *Cluster {
 	t.Helper()
-	c := &Cluster{t: t, people: map[string]ed25519.PrivateKey{}, change: change}
+	c := &Cluster{t: t, people: map[string]ed25519.PrivateKey{}, change: change, clients: map[string]*client.Client{}}
 	dir := t.TempDir()
 	var peers, doors [3]net.Listener
 	g, err := genesis.Preset(genesis.ProfileDemo)
@@ -252,6 +256,12 @@ func (c *Cluster) Client(who string, nodes ...int) *client.Client {
 	if len(nodes) == 0 {
 		nodes = []int{0, 1, 2}
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	name := fmt.Sprint(who, nodes)
+	if known, ok := c.clients[name]; ok {
+		return known
+	}
 	config := client.Config{Genesis: c.Genesis, Key: c.people[who]}
 	for _, i := range nodes {
 		config.URLs = append(config.URLs, c.Nodes[i].URL)
@@ -261,8 +271,12 @@ func (c *Cluster) Client(who string, nodes ...int) *client.Client {
 		c.t.Fatal(err)
 	}
 	c.t.Cleanup(cl.Close)
+	c.clients[name] = cl
 	return cl
 }
+
+// NodeKey is a node's private key.
+func (c *Cluster) NodeKey(i int) ed25519.PrivateKey { return c.Nodes[i].nodeKey }
 
 // Key is somebody's private key.
 func (c *Cluster) Key(who string) ed25519.PrivateKey { return c.people[who] }
