@@ -5,17 +5,27 @@ import (
 	"testing"
 )
 
-func restore(t *testing.T, r *rig, v *View) *Machine {
+func snapshotOf(t testing.TB, v *View) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	if err := v.WriteSnapshot(&b); err != nil {
 		t.Fatal(err)
 	}
-	m, err := ReadSnapshot(r.genesis, &b)
+	return b.Bytes()
+}
+
+func readSnapshot(t testing.TB, r *rig, whole []byte) *Machine {
+	t.Helper()
+	m, err := ReadSnapshot(r.genesis, bytes.NewReader(whole))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return m
+}
+
+func restore(t testing.TB, r *rig, v *View) *Machine {
+	t.Helper()
+	return readSnapshot(t, r, snapshotOf(t, v))
 }
 
 func receiptsWithDigest(r *rig) int {
