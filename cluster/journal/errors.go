@@ -74,14 +74,13 @@ type failure struct {
 	err error
 }
 
-// set records err unless an earlier one is there, and returns the first.
-func (f *failure) set(err error) error {
+// set records err unless an earlier one is there.
+func (f *failure) set(err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.err == nil {
 		f.err = err
 	}
-	return f.err
 }
 
 func (f *failure) get() error {

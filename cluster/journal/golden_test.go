@@ -91,8 +91,16 @@ func TestParseMarkRefuses(t *testing.T) {
 	}
 	// Even with a right checksum only the canonical form is a mark.
 	for _, edit := range [][2]string{
-		{"leaves 7", "leaves 07"}, {"leaves 7", "leaves -7"}, {"leaves 7\n", ""}, {"outcomes", "outcome"}, {"run 1 ", "run 01 "},
-		{"run 1 abcdef01", "run 1 ABCDEF01"}, {"run 1 ", "run  "}, {"generation", "\ngeneration"}, {" 1\n", " 2\n"}, {"root ", "root x"},
+		{"leaves 7", "leaves 07"},
+		{"leaves 7", "leaves -7"},
+		{"leaves 7\n", ""},
+		{"outcomes", "outcome"},
+		{"run 1 ", "run 01 "},
+		{"run 1 abcdef01", "run 1 ABCDEF01"},
+		{"run 1 ", "run  "},
+		{"generation", "\ngeneration"},
+		{" 1\n", " 2\n"},
+		{"root ", "root x"},
 	} {
 		body, _, _ := strings.Cut(strings.Replace(good, edit[0], edit[1], 1), "sum ")
 		if _, err := parseMark(summed(body)); err == nil {

@@ -173,14 +173,20 @@ func (j *Journal) writable() error {
 	return j.failure.get()
 }
 
-// fail makes err the journal's last word on writing and wakes whoever waits for a
-// worker that will not come.
+// fail makes err the journal's last word on writing, unless there is one already,
+// and returns that word.
 func (j *Journal) fail(err error) error {
-	err = j.failure.set(err)
+	j.halt(err)
+	return j.failure.get()
+}
+
+// halt lets nothing be written any more and wakes whoever waits for a worker that
+// will not come.
+func (j *Journal) halt(err error) {
+	j.failure.set(err)
 	j.index.mu.Lock()
 	j.index.drained.Broadcast()
 	j.index.mu.Unlock()
-	return err
 }
 
 // Sync makes durable what was appended and put before it was called, and writes
@@ -259,7 +265,7 @@ func (j *Journal) Close() error {
 		if err = j.failure.get(); err == nil {
 			err = j.sync()
 		}
-		j.fail(ErrClosed)
+		j.halt(ErrClosed)
 	}
 	return errors.Join(err, j.release())
 }
@@ -267,13 +273,12 @@ func (j *Journal) Close() error {
 // release stops the workers and closes all files as they are.
 func (j *Journal) release() error {
 	j.workers.stop()
-	errs := []error{j.leaves.close(), j.outcomes.close(), j.index.close()}
+	errs := []error{j.leaves.close(), j.outcomes.close(), j.index.close(), j.codec.close()}
 	if j.hashes != nil {
 		errs = append(errs, j.hashes.file.Close())
 	}
 	if j.lock != nil {
 		errs = append(errs, j.lock.Close())
 	}
-	j.codec.close()
 	return errors.Join(errs...)
 }

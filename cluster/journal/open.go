@@ -133,6 +133,12 @@ func (j *Journal) loadHashes() error {
 		return &DamagedError{File: hashesName, What: "the file cannot be opened", Err: err}
 	}
 	j.hashes = &hashFile{file: f}
+	if mode&os.O_CREATE != 0 {
+		// The file must be there before a mark counts its first hash.
+		if err := syncDir(j.dir); err != nil {
+			return err
+		}
+	}
 	info, err := f.Stat()
 	if err != nil {
 		return err

@@ -69,9 +69,9 @@ func newCodec() (*codec, error) {
 	return &codec{enc, dec}, nil
 }
 
-func (c *codec) close() {
-	c.enc.Close()
+func (c *codec) close() error {
 	c.dec.Close()
+	return c.enc.Close()
 }
 
 func sealedHeader(kind byte, first uint64, lay layout) []byte {

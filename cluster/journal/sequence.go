@@ -63,8 +63,10 @@ func (q *sequence) check(first uint64, records [][]byte) error {
 	}
 	for i, record := range records {
 		if len(record) > MaxRecord {
-			return &RangeError{What: fmt.Sprintf("length of %s record %d", q.name, first+uint64(i)),
-				Got: uint64(len(record)), Max: MaxRecord + 1}
+			return &RangeError{
+				What: fmt.Sprintf("length of %s record %d", q.name, first+uint64(i)),
+				Got:  uint64(len(record)), Max: MaxRecord + 1,
+			}
 		}
 	}
 	return nil

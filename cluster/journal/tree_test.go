@@ -81,16 +81,14 @@ func TestTilesServeATileClient(t *testing.T) {
 	const n = 700
 	fill(t, j, n)
 	reader := tlog.TileHashReader(tlog.Tree{N: n, Hash: rootOf(n)}, tiles{j})
-	for i := range int64(n) {
+	// Single leaves at both ends, and a stride between that meets every tile.
+	for i := int64(0); i < n; i += 1 + i%50*(n-i)/n {
 		p, err := tlog.ProveRecord(n, i, reader)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if err := tlog.CheckRecord(p, n, rootOf(n), i, tlog.RecordHash(leafOf(uint64(i)))); err != nil {
 			t.Fatal(err)
-		}
-		if i%50 != 0 && i < n-3 {
-			i++
 		}
 	}
 }

@@ -63,7 +63,7 @@ func (j *Journal) work(step func() (bool, error)) {
 				var err error
 				if more, err = step(); err != nil {
 					if !errors.Is(err, errStopped) {
-						j.fail(err)
+						j.halt(err)
 					}
 					return
 				}
