@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 
@@ -38,5 +39,13 @@ func (s raftSink) Accept(name string, level hclog.Level, message string, args ..
 	case hclog.Info:
 		ours = slog.LevelInfo
 	}
-	s.log.Log(context.Background(), ours, message, append([]any{"part", name}, args...)...)
+	line := []any{"part", name}
+	for _, arg := range args {
+		// The library hands over some values unformatted, for its own loggers.
+		if f, ok := arg.(hclog.Format); ok && len(f) > 0 {
+			arg = fmt.Sprintf(fmt.Sprint(f[0]), f[1:]...)
+		}
+		line = append(line, arg)
+	}
+	s.log.Log(context.Background(), ours, message, line...)
 }
