@@ -50,8 +50,8 @@ func told(s *State) string {
 		})
 		line(s.Weights(m.ID))
 		newest, _ := s.Electorate(m.ID, 0)
-		for n := range newest.Number + 1 {
-			e, ok := s.Electorate(m.ID, n)
+		for back := range min(newest.Number, 20) {
+			e, ok := s.Electorate(m.ID, newest.Number-back)
 			line(ok)
 			line(e)
 		}

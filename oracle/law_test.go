@@ -6,6 +6,7 @@ import (
 	"math/big"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -376,6 +377,28 @@ func TestForkedTables(t *testing.T) {
 	if _, ok := right.Settlement("energy", 1); ok {
 		t.Error("on the right the settlement is not released")
 	}
+}
+
+// A copy is read by others while the state goes on; the race detector watches.
+func TestCopiesAreReadMeanwhile(t *testing.T) {
+	s := world(t, energy(), 1, sites...)
+	var readers sync.WaitGroup
+	for i := range int64(300) {
+		c := at(i * 60_000)
+		n := take(t, s, c, sites[i%3], uint64(i))
+		if i%2 == 0 {
+			attest(t, s, c, oracleNamed(0), n, n)
+		}
+		if i%10 == 0 {
+			view, want := s.Copy(), told(s)
+			readers.Go(func() {
+				if told(view) != want || view.Consistent() != nil {
+					t.Error("a copy changed under its reader")
+				}
+			})
+		}
+	}
+	readers.Wait()
 }
 
 // Identities lie in runs that copies share; two copies fill and complete theirs

@@ -158,10 +158,9 @@ func loadMeter(s *State, r *reader) error {
 	if !m.HasBase && (m.BaseRegister != 0 || m.BaseMeasuredAt != 0 || m.Remainder != 0) {
 		return errors.New("it has no base and figures of one")
 	}
-	s.AddMeter(m)
-	row, _ := s.meters.Get(m.ID)
-	row.hasBase, row.baseRegister, row.baseMeasuredAt, row.remainder = m.HasBase, m.BaseRegister, m.BaseMeasuredAt, m.Remainder
-	s.meters.Set(m.ID, row)
+	s.meters.Set(m.ID, meterRow{
+		spec: m.spec(), hasBase: m.HasBase, baseRegister: m.BaseRegister, baseMeasuredAt: m.BaseMeasuredAt, remainder: m.Remainder,
+	})
 	return nil
 }
 

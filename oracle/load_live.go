@@ -101,6 +101,12 @@ func loadSettlement(s *State, r *reader) error {
 	if set.Number < 1 || set.Number > b.lastSettlement {
 		return fmt.Errorf("number %d is not between 1 and %d", set.Number, b.lastSettlement)
 	}
+	if set.FromNumber < 1 || set.FromNumber > set.ToNumber || set.ToNumber > b.lastNumber {
+		return fmt.Errorf("numbers %d to %d are not between 1 and %d", set.FromNumber, set.ToNumber, b.lastNumber)
+	}
+	if meter, ok := s.meters.Get(set.Meter); !ok || meter.spec.market != set.Market {
+		return fmt.Errorf("meter %s is not of the market", set.Meter)
+	}
 	if err := set.check(); err != nil {
 		return err
 	}

@@ -59,6 +59,13 @@ type meterSpec struct {
 	decimals                    uint8
 }
 
+func (m Meter) spec() *meterSpec {
+	return &meterSpec{
+		id: m.ID, market: m.Market, provider: m.Provider, payer: m.Payer,
+		capacity: m.Capacity, intervalMs: m.IntervalMs, decimals: m.Decimals,
+	}
+}
+
 // meterRow is a meter as the table holds it.
 type meterRow struct {
 	spec           *meterSpec
@@ -109,11 +116,7 @@ func (s *State) AddMeter(m Meter) *Refusal {
 	if r := s.checkMeter(m); r != nil {
 		return r
 	}
-	spec := &meterSpec{
-		id: m.ID, market: m.Market, provider: m.Provider, payer: m.Payer,
-		capacity: m.Capacity, intervalMs: m.IntervalMs, decimals: m.Decimals,
-	}
-	s.meters.Set(m.ID, meterRow{spec: spec})
+	s.meters.Set(m.ID, meterRow{spec: m.spec()})
 	return nil
 }
 
