@@ -22,8 +22,7 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, erro
 		return nil, tooLarge(fmt.Sprintf("the body is longer than %d bytes", limit))
 	}
 	if err != nil {
-		p := problem(fsm.MalformedPayload, fsm.Field{Name: "detail", Value: "the body could not be read to its end"})
-		return nil, p
+		return nil, problem(fsm.MalformedPayload, fsm.Field{Name: "detail", Value: "the body could not be read to its end"})
 	}
 	return body, nil
 }

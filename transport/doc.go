@@ -21,10 +21,10 @@
 //
 // # Checks at the door
 //
-// In this order: size; parse; cluster and era; whether the nonce is known here to
-// be used up; then the address's budget for signature checks. Everything else is
-// asked at the leader, whose state is the newest; a node that lags must not
-// refuse a key that was registered a moment ago.
+// In this order: size; parse; cluster and era; then the address's budget for
+// signature checks. Everything else is asked at the leader, whose state is the
+// newest: a node that lags must not refuse a key that was registered a moment
+// ago, nor call a nonce replayed whose outcome it does not know yet.
 //
 // # Reading
 //

@@ -21,10 +21,11 @@ import (
 )
 
 // Time limits of a connection. A write may take as long as the longest wait
-// that a caller can ask for, with room to answer.
+// that a caller can ask for, with room to answer. A request with its body must
+// be in within bodyFactor times what its head may take.
 const (
 	readHeaderTimeout = 5 * time.Second
-	readTimeout       = 20 * time.Second
+	bodyFactor        = 4
 	writeTimeout      = maxWait + 30*time.Second
 	idleTimeout       = 90 * time.Second
 	shutdownTimeout   = 3 * time.Second
@@ -49,8 +50,8 @@ type Config struct {
 	Logger      *slog.Logger
 	// Registry receives the door's metrics; nil means that nobody reads them.
 	Registry prometheus.Registerer
-	// ReadHeaderTimeout is how long a caller may take for a request's head.
-	// Default 5 s.
+	// ReadHeaderTimeout is how long a caller may take for a request's head; for
+	// all of a request, four times that. Default 5 s.
 	ReadHeaderTimeout time.Duration
 }
 
@@ -158,7 +159,7 @@ func (d *Door) Run(ctx context.Context, listener net.Listener) error {
 		Handler:           d,
 		TLSConfig:         d.identity.tlsConfig(),
 		ReadHeaderTimeout: d.config.ReadHeaderTimeout,
-		ReadTimeout:       readTimeout,
+		ReadTimeout:       bodyFactor * d.config.ReadHeaderTimeout,
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,

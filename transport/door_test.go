@@ -179,6 +179,25 @@ func TestSlowHeadIsCutOff(t *testing.T) {
 	}
 }
 
+// A caller who promises a body and does not send it is cut off too.
+func TestSlowBodyIsCutOff(t *testing.T) {
+	d := closedDoor(t, Limits{})
+	d.config.ReadHeaderTimeout = 100 * time.Millisecond
+	address, _ := serve(t, d)
+	c := dialTLS(t, address)
+	if _, err := fmt.Fprint(c, "POST /v1/commands HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{"); err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusBadRequest {
+		t.Errorf("status %d", response.StatusCode)
+	}
+}
+
 // A connection that never finishes its handshake is cut off by the same limit.
 func TestSilentConnectionIsCutOff(t *testing.T) {
 	d := closedDoor(t, Limits{})

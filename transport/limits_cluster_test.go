@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -87,12 +88,25 @@ func TestChecksAreBudgeted(t *testing.T) {
 
 // With public reads nobody needs a token.
 func TestPublicReads(t *testing.T) {
-	c := threenodes.Start(t, func(config *transport.Config) { config.PublicReads = true })
+	c := threenodes.Start(t, func(config *transport.Config) {
+		config.PublicReads = true
+		config.ReadHeaderTimeout = 250 * time.Millisecond
+	})
 	s := &story{Cluster: c, web: insecure(t)}
 	for _, path := range []string{"/v1/markets", "/v1/accounts", "/v1/status", "/v1/digest"} {
 		if response, text := s.do(t, "GET", c.Nodes[1].URL+path, "", nil); response.StatusCode != 200 {
 			t.Errorf("%s: %d %s", path, response.StatusCode, text)
 		}
+	}
+	// A long-poll outlives the time limit for reading a request, here a second,
+	// in the old protocol too.
+	old := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
+	t.Cleanup(old.CloseIdleConnections)
+	s.web = &http.Client{Transport: old}
+	begun := time.Now()
+	response, text := s.do(t, "GET", c.Nodes[1].URL+"/v1/readings?market=energy&wait=2", "", nil)
+	if took := time.Since(begun); response.StatusCode != 200 || response.ProtoMajor != 1 || took < 2*time.Second {
+		t.Errorf("answered after %s: %d %s", took, response.StatusCode, text)
 	}
 }
 
