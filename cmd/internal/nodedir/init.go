@@ -20,8 +20,8 @@ const (
 	sealingKey    = "sealing.key"
 	statementFile = "node.json"
 	genesisFile   = "genesis.json"
-	dataDir       = "data"
-	tlsDir        = "tls"
+	clusterFile   = "cluster.json"
+	journalDir    = "journal"
 	maxStatement  = 64 << 10
 )
 
@@ -70,7 +70,7 @@ func Init(dir string, seat Seat, passphrase string, random io.Reader) (genesis.N
 
 // prepare makes the directories and refuses one in which a node lives already.
 func prepare(dir string) error {
-	for _, name := range []string{statementFile, filepath.Join(keysDir, nodeKey), genesisFile, dataDir} {
+	for _, name := range []string{statementFile, filepath.Join(keysDir, nodeKey), genesisFile, clusterFile} {
 		_, err := os.Lstat(filepath.Join(dir, name))
 		if err == nil {
 			return fmt.Errorf("%s holds a node already (%s): choose another directory", dir, name)

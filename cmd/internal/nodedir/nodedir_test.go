@@ -144,11 +144,11 @@ func TestDamagedGenesisAndForgottenDataAreRefused(t *testing.T) {
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.MkdirAll(filepath.Join(d.Data(), "raft"), 0o700); err != nil {
+	if err := os.MkdirAll(filepath.Join(d.Path, "journal"), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	_, err = d.Adopt(g)
-	wantError(t, err, "holds data but")
+	wantError(t, err, "a cluster's data")
 }
 
 func TestInitRefuses(t *testing.T) {

@@ -69,12 +69,6 @@ func ReadStatement(path string) (genesis.Node, error) {
 	return n, nil
 }
 
-// Data is where the cluster keeps its files.
-func (d *Dir) Data() string { return filepath.Join(d.Path, dataDir) }
-
-// TLS is where a self-made API certificate is kept.
-func (d *Dir) TLS() string { return filepath.Join(d.Path, tlsDir) }
-
 // Genesis is the genesis this directory belongs to, nil before the first start.
 func (d *Dir) Genesis() (*genesis.Signed, error) {
 	path := filepath.Join(d.Path, genesisFile)
@@ -130,13 +124,15 @@ func (d *Dir) Adopt(given *genesis.Signed) (*genesis.Signed, error) {
 
 // bare refuses to take up a genesis beside data that some cluster left.
 func (d *Dir) bare() error {
-	files, err := os.ReadDir(d.Data())
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("looking at the node's data: %w", err)
-	}
-	if len(files) > 0 {
-		return fmt.Errorf("%s holds data but %s is missing: put the cluster's genesis back there, or take a new directory",
-			d.Data(), filepath.Join(d.Path, genesisFile))
+	for _, name := range []string{clusterFile, journalDir} {
+		_, err := os.Lstat(filepath.Join(d.Path, name))
+		if err == nil {
+			return fmt.Errorf("%s holds a cluster's data (%s) but %s is missing: put the cluster's genesis back there, or take a new directory",
+				d.Path, name, genesisFile)
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("looking at the node's data: %w", err)
+		}
 	}
 	return nil
 }

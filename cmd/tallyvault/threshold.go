@@ -1,0 +1,90 @@
+package main
+
+import (
+	"context"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/tallyvault/tallyvault/cmd/internal/compose"
+	"github.com/tallyvault/tallyvault/cmd/internal/words"
+	"github.com/tallyvault/tallyvault/fsm"
+	"github.com/tallyvault/tallyvault/fsm/envelope"
+	"time"
+)
+
+// thresholdFlags are those of every shortcut that makes a threshold command.
+func thresholdFlags(own ...cli.Flag) []cli.Flag {
+	return append(append(own,
+		validForFlag(), keysFlag("an admin who signs at once"), yesFlag(), outFlag("the command, signed so far or not,"),
+		&cli.BoolFlag{Name: "submit", Usage: "send the signed command at once"}, jsonFlag(), waitFinalFlag(),
+	), clusterFlags()...)
+}
+
+// howThreshold ends the help of such a shortcut.
+const howThreshold = `
+
+Without --key it only writes the command, for admins to sign:
+
+   tallyvault sign FILE --key alice.key --genesis genesis.json --out FILE1
+   tallyvault sign FILE1 --key bob.key --genesis genesis.json --out FILE2
+   tallyvault submit FILE2 --genesis genesis.json
+
+With --key (repeatable) it signs after asking, and with --submit it sends.`
+
+// propose makes a threshold command, and signs and sends it as far as the flags
+// ask for that.
+func propose(c *cli.Context, name string, build func(h fsm.ThresholdHeader) (any, error)) error {
+	if c.Bool("submit") && !c.IsSet("key") {
+		return usage("--submit needs --key: an unsigned command cannot be sent")
+	}
+	p, err := place(c)
+	if err != nil {
+		return err
+	}
+	header, err := p.Threshold()
+	if err != nil {
+		return err
+	}
+	payload, err := build(header)
+	if err != nil {
+		return err
+	}
+	e := compose.Unsigned(name, payload)
+	g, err := readGenesis(c)
+	if err != nil {
+		return err
+	}
+	if !c.IsSet("key") {
+		said, err := words.Reader{Genesis: g, Now: time.Now()}.Command(e)
+		if err != nil {
+			return err
+		}
+		tell(c, "%s", said)
+		return deliver(c, append(e.JSON(), '\n'))
+	}
+	if e, err = signAfterAsking(c, e, g, false); err != nil {
+		return err
+	}
+	if !c.Bool("submit") || c.IsSet("out") {
+		if err := deliver(c, append(e.JSON(), '\n')); err != nil || !c.Bool("submit") {
+			return err
+		}
+	}
+	return sendOne(c, e)
+}
+
+// sendOne submits one command as its own author, without a token.
+func sendOne(c *cli.Context, e envelope.Envelope) error {
+	node, err := dial(c, nil)
+	if err != nil {
+		return err
+	}
+	defer node.Close()
+	ctx, cancel := context.WithTimeout(c.Context, c.Duration("timeout"))
+	defer cancel()
+	_, status, err := send(ctx, c, node, e)
+	if err == nil && status != exitDone {
+		return status
+	}
+	return err
+}
