@@ -7,6 +7,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/tallyvault/tallyvault/fsm"
 )
 
 // writer submits one deposit after the other on changing nodes until told to stop,
@@ -27,7 +29,7 @@ func (c *committee) write(stop <-chan struct{}, name string, nodes []*member) *w
 		reference := fmt.Sprintf("%s %d", name, i)
 		cmd := c.deposit(reference)
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
-		answers, err := nodes[i%len(nodes)].Submit(ctx, []*fsmCommand{cmd})
+		answers, err := nodes[i%len(nodes)].Submit(ctx, []*fsm.Command{cmd})
 		cancel()
 		if err != nil {
 			c.t.Error(err)

@@ -251,14 +251,14 @@ func (n *Node) counts(a *applied) bool {
 	return n.config.Clock().Sub(time.UnixMilli(a.entry.At)) < liveFor
 }
 
-// answer gives an outcome to those who wait for it. One who repeated a command gets
-// the outcome that stands.
+// answer gives an outcome to those who wait for it. One whose command consumed
+// nothing, as a repetition does not, gets the outcome that stands, if there is one.
 func (n *Node) answer(o *fsm.Outcome) {
 	n.forwards.done(o.ID)
 	if !n.flights.waits(o.ID) {
 		return
 	}
-	if o.Repeated {
+	if o.Unconsumed {
 		first, err := n.outcome(o.ID)
 		if err != nil {
 			n.fail(err)

@@ -44,10 +44,11 @@ func record(j *journal.Journal, result *fsm.Result) error {
 	return nil
 }
 
-// indexOutcome makes an outcome findable by its command's identity. That of a
-// repetition is left out, so that the first outcome stands.
+// indexOutcome makes an outcome findable by its command's identity. One that
+// consumed nothing is left out, so that it is the outcome of the command that counted
+// which stands.
 func indexOutcome(j *journal.Journal, o *fsm.Outcome) error {
-	if o.Repeated {
+	if o.Unconsumed {
 		return nil
 	}
 	if err := j.Put(commandKey(o.ID), o.Ordinal); err != nil {

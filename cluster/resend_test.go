@@ -8,9 +8,6 @@ import (
 	"github.com/tallyvault/tallyvault/fsm"
 )
 
-// fsmCommand keeps signatures short.
-type fsmCommand = fsm.Command
-
 // A command sent again, later or at the same time, on any node, is answered with
 // the one outcome and done once.
 func TestResend(t *testing.T) {

@@ -102,6 +102,9 @@ func readRecord(r io.Reader) ([]byte, error) {
 	}
 	record := make([]byte, n)
 	if _, err := io.ReadFull(r, record); err != nil {
+		if errors.Is(err, io.EOF) {
+			err = io.ErrUnexpectedEOF
+		}
 		return nil, fmt.Errorf("record is cut short: %w", err)
 	}
 	return record, nil
