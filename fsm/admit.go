@@ -36,6 +36,9 @@ func (s *state) signers(c *Command) ([]*Key, *Refusal) {
 		}
 		keys[i] = key
 	}
+	if signer := c.namedSigner(); signer != nil && *signer != c.KeyIDs[0] {
+		return nil, refuse(SignatureInvalid, Field{"key", c.KeyIDs[0].String()}, Field{"reason", "other_signer"})
+	}
 	for i := range keys {
 		if !c.verified(i, keys[i]) {
 			return nil, refuse(SignatureInvalid, Field{"key", keys[i].ID.String()})
@@ -133,8 +136,8 @@ func (s *state) admitThreshold(c *Command) ([]string, *Refusal) {
 	if h.IssuedAt > s.clock.now+maxAheadMs {
 		return nil, refuse(TimestampSkew, millis("now", s.clock.now), millis("issued_at", h.IssuedAt))
 	}
-	if _, done := s.executed.Get(string(c.id[:])); done {
-		return nil, refuse(NonceReplay, Field{"reason", "executed"})
+	if _, spent := s.spent.Get(string(c.id[:])); spent {
+		return nil, refuse(NonceReplay, Field{"reason", "judged"})
 	}
 	var names []string
 	for _, key := range keys {

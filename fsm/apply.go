@@ -94,7 +94,7 @@ func (m *Machine) Apply(raw []byte, e *Entry) *Result {
 		a.command(i)
 	}
 	a.takeDue()
-	a.dropExecuted()
+	a.dropSpent()
 	if err := s.ledger.Touched(a.touched); err != nil {
 		s.raise(AlarmConservation)
 	}
@@ -182,8 +182,9 @@ func (a *apply) command(i int) {
 		ID: c.id, Type: c.Type, Ordinal: a.s.commands, Entry: a.s.number,
 		Leaf: a.result.FirstLeaf + 1 + uint64(i), Height: a.s.clock.height, At: a.s.clock.now,
 	}
-	o.Result, o.Refusal = a.execute(c)
-	o.Repeated = o.Refusal != nil && o.Refusal.Code == NonceReplay
+	var consumed bool
+	o.Result, o.Refusal, consumed = a.execute(c)
+	o.Unconsumed = !consumed
 	o.Receipts = a.caused
 	a.s.commands++
 	a.s.chain = o.link(a.s.chain)

@@ -18,15 +18,6 @@ type (
 // MaxCommandBytes bounds a command's frame.
 const MaxCommandBytes = 60 << 10
 
-// mark says what is known of a signature before Apply.
-type mark uint8
-
-const (
-	unchecked mark = iota
-	good
-	bad
-)
-
 // Command is one parsed command. It is immutable once parsed, but for the
 // marks that VerifyCommands leaves on its signatures.
 type Command struct {
@@ -111,6 +102,14 @@ func (c *Command) Single() *Header {
 		return &b.Header
 	case *RevokeKey:
 		return &b.Header
+	}
+	return nil
+}
+
+// namedSigner is the key that the payload says signs it, if it says so.
+func (c *Command) namedSigner() *KeyID {
+	if h := c.Single(); h != nil {
+		return (*KeyID)(h.Signer)
 	}
 	return nil
 }

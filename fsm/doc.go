@@ -42,13 +42,32 @@
 //
 // # The order of checks
 //
-// parse, keys known, signatures, keys live, cluster and era, expiry, lane,
-// nonce; for threshold commands: not executed before, enough distinct admins.
-// Up to here nothing is consumed. Then the nonce is consumed, also by a
-// refusal, and scope and the rule itself are checked. Nonces rise strictly per
-// (key, lane) by at most 2^20. Lanes are "0" to "15" and, for a provider's
-// keys, "m/<meter>" of each of its meters. A threshold command has a salt
-// instead, and an executed identity is remembered until it expires.
+// parse, keys known, signer named rightly, signatures, keys live, cluster and
+// era, expiry, lane, nonce; for threshold commands: not judged before, enough
+// distinct admins. Up to here nothing is consumed. Then the nonce is consumed,
+// also by a refusal, and scope and the rule itself are checked. Nonces rise
+// strictly per (key, lane) by at most 2^20. Lanes are "0" to "15" and, for a
+// provider's keys, "m/<meter>" of each of its meters. A threshold command has a
+// salt instead, and its identity, once it came before its rule, is remembered
+// until it expires, whatever the rule said: what people were told was refused
+// cannot be made to happen later by whoever kept the file.
+//
+// An outcome stands for its identity once something was consumed. Whatever was
+// logged before that, by a leader that lies or for want of a signature, is an
+// outcome too but takes nobody's identity away ([Outcome].Unconsumed).
+//
+// An identity is of the payload alone. Two signers who say the same on the same
+// lane in the same millisecond share one, so a header may name its signer; then
+// nobody else's signature counts. Programs always should.
+//
+// # Keys
+//
+// A key is live in a range of heights and is never forgotten. An own rotation
+// gives the new key the old one's scopes; a key that is ending already cannot
+// rotate, nor revoke another. A key revokes itself and those of its principal
+// that may do no more than it. A principal rotates until it has had 4,096 keys;
+// then the committee registers them. The lanes of an ended key are forgotten
+// from the height on at which it ends.
 //
 // # Time
 //
@@ -66,7 +85,10 @@
 // entry's own leaves; every node cosigns it. Its receipt states them with the
 // chain over all outcomes:
 //
-//	chain = SHA-256(previous | identity 32 | code u16 | fields)
+//	chain = SHA-256(previous | identity 32 | code u16 | unconsumed u8 | fields)
+//
+// A count u16 stands before the fields, a length u16 before each name and value.
+// The fields of MalformedPayload are left out: they are a parser's words.
 //
 // The state just before the first cut of an epoch is frozen; its digest stands
 // in the receipt of the second cut after it.

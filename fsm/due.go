@@ -14,6 +14,7 @@ const (
 	dueClose   = 2 // a meter's cascade of closings goes on
 	dueRelease = 3 // a settlement's dispute window is over
 	dueFund    = 4 // a payer got money: its receivables go on
+	dueForget  = 5 // a key has ended: its lanes go
 )
 
 // dueItem is something that happens at a height.
@@ -22,6 +23,7 @@ type dueItem struct {
 	market string
 	meter  string
 	payer  string
+	key    KeyID
 	number uint64
 }
 
@@ -58,6 +60,8 @@ func (a *apply) takeDue() {
 			a.handle(a.s.oracle.Release(item.market, item.number))
 		case dueFund:
 			a.fund(item.payer)
+		case dueForget:
+			a.s.forget(item.key)
 		default:
 			panic("fsm: a due item of no known kind")
 		}

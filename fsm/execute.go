@@ -2,41 +2,54 @@ package fsm
 
 import "fmt"
 
-// execute applies one command. A refusal up to and including the nonce check
-// consumes nothing; from there on the nonce, or the threshold command's
-// identity once it is executed, is spent.
-func (a *apply) execute(c *Command) ([]Field, *Refusal) {
+// execute applies one command and reports whether anything was consumed. A
+// refusal up to and including the nonce check consumes nothing; from there on
+// the nonce, or the threshold command's identity, is spent, also by a refusal:
+// nobody can make happen later what people were told did not happen.
+func (a *apply) execute(c *Command) (result []Field, refusal *Refusal, consumed bool) {
 	if c.refused != nil {
-		return nil, c.refused
+		return nil, c.refused, false
 	}
 	if h := c.Single(); h != nil {
 		key, refusal := a.s.admitSingle(c)
 		if refusal != nil {
-			return nil, refusal
+			return nil, refusal, false
 		}
 		a.s.lanes.Set(laneKey(key.ID, h.Lane), h.Nonce)
-		if scope := specOf(c.Type).scope; !key.Has(scope) {
-			return nil, refuse(Unauthorized, Field{"key", key.ID.String()}, Field{"role", key.Role}, Field{"scope", scope})
-		}
-		return a.single(c, key)
+		result, refusal = a.single(c, key)
+		return result, refusal, true
 	}
 	signers, refusal := a.s.admitThreshold(c)
 	if refusal != nil {
-		return nil, refusal
+		return nil, refusal, false
 	}
-	facts, refusal := a.threshold(c)
+	a.s.remember(c)
+	result, refusal = a.threshold(c, signers)
+	return result, refusal, true
+}
+
+// single asks for the scope, and then the command's own rule.
+func (a *apply) single(c *Command, key *Key) ([]Field, *Refusal) {
+	if scope := specOf(c.Type).scope; !key.Has(scope) {
+		return nil, refuse(Unauthorized, Field{"key", key.ID.String()}, Field{"role", key.Role}, Field{"scope", scope})
+	}
+	return a.singleRule(c, key)
+}
+
+// threshold asks the command's own rule and writes a receipt of what was done.
+func (a *apply) threshold(c *Command, signers []string) ([]Field, *Refusal) {
+	facts, refusal := a.thresholdRule(c)
 	if refusal != nil {
 		return nil, refusal
 	}
-	a.s.remember(c)
 	a.receipt(KindThreshold, &ThresholdReceipt{
 		ReceiptHead: a.head(KindThreshold), Command: c.Name(), Identity: c.id, Signers: signers, Facts: facts,
 	})
 	return facts, nil
 }
 
-// single is the one switch over single-signature commands.
-func (a *apply) single(c *Command, key *Key) ([]Field, *Refusal) {
+// singleRule is the one switch over single-signature commands.
+func (a *apply) singleRule(c *Command, key *Key) ([]Field, *Refusal) {
 	switch body := c.body.(type) {
 	case *SubmitReading:
 		return a.submitReading(c, key, body)
@@ -50,9 +63,9 @@ func (a *apply) single(c *Command, key *Key) ([]Field, *Refusal) {
 	panic(fmt.Sprintf("fsm: no rule for %T", c.body))
 }
 
-// threshold is the one switch over threshold commands. Each rule refuses
+// thresholdRule is the one switch over threshold commands. Each rule refuses
 // first and then changes state with no way out.
-func (a *apply) threshold(c *Command) ([]Field, *Refusal) {
+func (a *apply) thresholdRule(c *Command) ([]Field, *Refusal) {
 	switch body := c.body.(type) {
 	case *RegisterPrincipal:
 		return a.registerPrincipal(body)
@@ -74,25 +87,26 @@ func (a *apply) threshold(c *Command) ([]Field, *Refusal) {
 	panic(fmt.Sprintf("fsm: no rule for %T", c.body))
 }
 
-// remember keeps an executed threshold command until it expires by itself.
+// remember keeps the identity of a judged threshold command until it expires by
+// itself.
 func (s *state) remember(c *Command) {
 	expires := c.Threshold().ExpiresAt
-	s.executed.Set(string(c.id[:]), expires)
+	s.spent.Set(string(c.id[:]), expires)
 	s.expiring.Set(ordered(uint64(expires), string(c.id[:])), struct{}{})
 }
 
 // maxDropped bounds how many expired identities one Apply forgets.
 const maxDropped = 64
 
-// dropExecuted forgets threshold commands that are expired and so would be
+// dropSpent forgets threshold commands that are expired and so would be
 // refused anyway.
-func (a *apply) dropExecuted() {
+func (a *apply) dropSpent() {
 	for range maxDropped {
 		key, _, ok := a.s.expiring.Min()
 		if !ok || key >= ordered(uint64(a.s.clock.now), "") {
 			return
 		}
 		a.s.expiring.Delete(key)
-		a.s.executed.Delete(key[8:])
+		a.s.spent.Delete(key[8:])
 	}
 }

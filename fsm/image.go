@@ -24,7 +24,7 @@ const (
 	rowPrincipal
 	rowKey
 	rowLane
-	rowExecuted
+	rowSpent
 	rowReference
 	rowDue
 	rowReceivable
@@ -50,7 +50,7 @@ func (s *state) image(emit func(row []byte)) {
 		row(rowAlarm, func(b *cryptobyte.Builder) { addText(b, reason) })
 	}
 	s.principals.Scan(func(_ string, p Principal) bool {
-		row(rowPrincipal, func(b *cryptobyte.Builder) { addText(b, p.Name); addText(b, p.Role) })
+		row(rowPrincipal, func(b *cryptobyte.Builder) { addText(b, p.Name); addText(b, p.Role); b.AddUint32(p.Keys) })
 		return true
 	})
 	s.keys.Scan(func(_ string, k *Key) bool { row(rowKey, k.add); return true })
@@ -58,8 +58,8 @@ func (s *state) image(emit func(row []byte)) {
 		row(rowLane, func(b *cryptobyte.Builder) { addText(b, key); b.AddUint64(nonce) })
 		return true
 	})
-	s.executed.Scan(func(id string, expires int64) bool {
-		row(rowExecuted, func(b *cryptobyte.Builder) { addText(b, id); b.AddUint64(uint64(expires)) })
+	s.spent.Scan(func(id string, expires int64) bool {
+		row(rowSpent, func(b *cryptobyte.Builder) { addText(b, id); b.AddUint64(uint64(expires)) })
 		return true
 	})
 	s.references.Scan(func(reference string, _ struct{}) bool {
@@ -178,12 +178,13 @@ func (d dueItem) add(b *cryptobyte.Builder) {
 	addText(b, d.market)
 	addText(b, d.meter)
 	addText(b, d.payer)
+	b.AddBytes(d.key[:])
 	b.AddUint64(d.number)
 }
 
 func (d *dueItem) read(in *cryptobyte.String) bool {
-	return in.ReadUint8(&d.kind) && d.kind >= dueExpire && d.kind <= dueFund &&
-		readText(in, &d.market) && readText(in, &d.meter) && readText(in, &d.payer) && in.ReadUint64(&d.number)
+	return in.ReadUint8(&d.kind) && d.kind >= dueExpire && d.kind <= dueForget &&
+		readText(in, &d.market) && readText(in, &d.meter) && readText(in, &d.payer) && in.CopyBytes(d.key[:]) && in.ReadUint64(&d.number)
 }
 
 // load takes one row of an image.
@@ -207,6 +208,9 @@ func (s *state) load(row []byte) error {
 			return err
 		}
 		s.keys.Set(string(k.ID[:]), k)
+		if k.LiveAt(s.clock.height) {
+			s.owned.Set(k.ownedKey(), k.ID)
+		}
 	default:
 		if !s.loadRow(tag, &in) {
 			return errImage
@@ -232,7 +236,7 @@ func (s *state) loadRow(tag uint8, in *cryptobyte.String) bool {
 		return ok
 	case rowPrincipal:
 		var p Principal
-		ok := readText(in, &p.Name) && readText(in, &p.Role)
+		ok := readText(in, &p.Name) && readText(in, &p.Role) && in.ReadUint32(&p.Keys)
 		s.principals.Set(p.Name, p)
 		return ok
 	case rowLane:
@@ -240,10 +244,10 @@ func (s *state) loadRow(tag uint8, in *cryptobyte.String) bool {
 		ok := readText(in, &key) && in.ReadUint64(&nonce)
 		s.lanes.Set(key, nonce)
 		return ok
-	case rowExecuted:
+	case rowSpent:
 		var expires uint64
 		ok := readText(in, &key) && in.ReadUint64(&expires)
-		s.executed.Set(key, int64(expires))
+		s.spent.Set(key, int64(expires))
 		s.expiring.Set(ordered(expires, key), struct{}{})
 		return ok
 	case rowReference:

@@ -1,12 +1,17 @@
 package fsm
 
-import "github.com/tallyvault/tallyvault/fsm/envelope"
-
 // rotateKey gives the signer's principal a new key and lets the signing key
-// end after an overlap.
+// end after an overlap. A key that is ending already makes no other: whoever
+// stole it must not outlive it.
 func (a *apply) rotateKey(key *Key, b *RotateKey) ([]Field, *Refusal) {
+	if key.ending() {
+		return nil, refuse(InvalidTransition, Field{"key", key.ID.String()}, Field{"current", "ending"}, Field{"allowed", "none"})
+	}
 	if b.OverlapBlocks > maxOverlapBlocks {
 		return nil, refuse(LimitExceeded, Field{"limit", "overlap_blocks"}, number("max", maxOverlapBlocks))
+	}
+	if p, _ := a.s.principals.Get(key.Principal); p.Keys >= MaxKeysEver {
+		return nil, refuse(LimitExceeded, Field{"limit", "keys_ever"}, number("max", MaxKeysEver))
 	}
 	public, refusal := a.s.checkKey(key.Principal, key.Role, b.PublicKey, &b.Proof)
 	if refusal != nil {
@@ -19,34 +24,55 @@ func (a *apply) rotateKey(key *Key, b *RotateKey) ([]Field, *Refusal) {
 	return []Field{{"key", id.String()}, {"old_key", key.ID.String()}, number("old_key_until", until)}, nil
 }
 
-// revokeKey ends one of the signer's principal's keys at once.
+// revokeKey ends one of the signer's principal's keys at once: the signing key
+// itself or one that may do no more than it.
 func (a *apply) revokeKey(signer *Key, b *RevokeKey) ([]Field, *Refusal) {
-	key, refusal := a.s.checkRevocation(envelope.KeyID(b.Key))
+	key, refusal := a.s.keyNamed(KeyID(b.Key))
 	if refusal != nil {
 		return nil, refusal
 	}
 	if key.Principal != signer.Principal {
 		return nil, refuse(Unauthorized, Field{"key", key.ID.String()}, Field{"reason", "other_principal"})
 	}
+	if key.ID != signer.ID && signer.ending() {
+		return nil, refuse(Unauthorized, Field{"key", key.ID.String()}, Field{"reason", "ending_key"})
+	}
+	if !signer.covers(key) {
+		return nil, refuse(Unauthorized, Field{"key", key.ID.String()}, Field{"reason", "wider_key"})
+	}
+	if refusal := a.s.checkEnd(key); refusal != nil {
+		return nil, refusal
+	}
 
 	a.s.endKey(key.ID, a.s.clock.height)
 	return []Field{{"key", key.ID.String()}, number("until", a.s.clock.height)}, nil
 }
 
-// checkRevocation asks whether a key can end without leaving fewer admins than
-// the threshold.
-func (s *state) checkRevocation(id KeyID) (*Key, *Refusal) {
+func (s *state) keyNamed(id KeyID) (*Key, *Refusal) {
 	key, known := s.keys.Get(string(id[:]))
 	if !known {
 		return nil, refuse(NotFound, Field{"kind", "key"}, Field{"id", id.String()})
 	}
-	if !key.LiveAt(s.clock.height) {
-		return nil, refuse(InvalidTransition, Field{"key", id.String()}, Field{"current", "ended"}, Field{"allowed", "none"})
-	}
-	if key.Has(scopeThreshold) && s.adminsWithout(id) < int(s.genesis.AdminThreshold) {
-		return nil, refuse(InvalidTransition, Field{"key", id.String()}, Field{"current", "last_admins"}, Field{"allowed", "register_key"})
-	}
 	return key, nil
+}
+
+// checkEnd asks whether a key can end now without leaving fewer admins than the
+// threshold.
+func (s *state) checkEnd(key *Key) *Refusal {
+	if refusal := s.checkLive(key); refusal != nil {
+		return refusal
+	}
+	if key.Has(scopeThreshold) && s.adminsWithout(key.ID) < int(s.genesis.AdminThreshold) {
+		return refuse(InvalidTransition, Field{"key", key.ID.String()}, Field{"current", "last_admins"}, Field{"allowed", "register_key"})
+	}
+	return nil
+}
+
+func (s *state) checkLive(key *Key) *Refusal {
+	if !key.LiveAt(s.clock.height) {
+		return refuse(InvalidTransition, Field{"key", key.ID.String()}, Field{"current", "ended"}, Field{"allowed", "none"})
+	}
+	return nil
 }
 
 func (a *apply) registerPrincipal(b *RegisterPrincipal) ([]Field, *Refusal) {
@@ -99,20 +125,23 @@ func (a *apply) registerKey(b *RegisterKey) ([]Field, *Refusal) {
 // checkReplaced asks whether a key of the principal can end now. The new key
 // makes up for an admin's old one if it has the same say.
 func (s *state) checkReplaced(id KeyID, principal string, scopes []string) *Refusal {
-	key, known := s.keys.Get(string(id[:]))
-	if !known || key.Principal != principal {
+	key, refusal := s.keyNamed(id)
+	if refusal != nil || key.Principal != principal {
 		return refuse(NotFound, Field{"kind", "key"}, Field{"id", id.String()})
 	}
 	if contains(scopes, scopeThreshold) {
-		return nil
+		return s.checkLive(key)
 	}
-	_, refusal := s.checkRevocation(id)
-	return refusal
+	return s.checkEnd(key)
 }
 
+// revokePrincipalKey ends anybody's key at once.
 func (a *apply) revokePrincipalKey(b *RevokePrincipalKey) ([]Field, *Refusal) {
-	key, refusal := a.s.checkRevocation(KeyID(b.Key))
+	key, refusal := a.s.keyNamed(KeyID(b.Key))
 	if refusal != nil {
+		return nil, refusal
+	}
+	if refusal := a.s.checkEnd(key); refusal != nil {
 		return nil, refusal
 	}
 

@@ -25,9 +25,9 @@ type Outcome struct {
 	Result  []Field
 	// Receipts are the leaves of the receipts that the command itself caused.
 	Receipts []uint64
-	// Repeated says that the same command had been logged before: that first
-	// outcome stands, and this one is not indexed.
-	Repeated bool
+	// Unconsumed says that nothing was consumed: an earlier outcome of the same
+	// command, or a later one, may stand, and this one is not indexed.
+	Unconsumed bool
 }
 
 // link extends the outcome chain. A malformed payload's words are left out:
@@ -47,6 +47,7 @@ func (o *Outcome) link(previous [32]byte) [32]byte {
 			fields = nil
 		}
 	}
+	b.AddUint8(flag(o.Unconsumed))
 	addFields(b, fields)
 	return sha256.Sum256(b.BytesOrPanic())
 }
@@ -97,7 +98,7 @@ func (o *Outcome) Record() []byte {
 	for _, v := range []uint64{o.Ordinal, o.Entry, o.Leaf, o.Height, uint64(o.At)} {
 		b.AddUint64(v)
 	}
-	b.AddUint8(flag(o.Repeated))
+	b.AddUint8(flag(o.Unconsumed))
 	if o.Refusal == nil {
 		b.AddUint16(0)
 		addFields(b, o.Result)
@@ -121,14 +122,14 @@ func ParseOutcome(record []byte) (*Outcome, error) {
 	var o Outcome
 	var tag, code, receipts uint16
 	var at uint64
-	var repeated uint8
+	var unconsumed uint8
 	ok := s.CopyBytes(o.ID[:]) && s.ReadUint16(&tag) &&
 		s.ReadUint64(&o.Ordinal) && s.ReadUint64(&o.Entry) && s.ReadUint64(&o.Leaf) &&
-		s.ReadUint64(&o.Height) && s.ReadUint64(&at) && s.ReadUint8(&repeated) && s.ReadUint16(&code)
-	if !ok || repeated > 1 || int(code) > len(codeTable) {
+		s.ReadUint64(&o.Height) && s.ReadUint64(&at) && s.ReadUint8(&unconsumed) && s.ReadUint16(&code)
+	if !ok || unconsumed > 1 || int(code) > len(codeTable) {
 		return nil, errOutcome
 	}
-	o.Type, o.At, o.Repeated = Type(tag), int64(at), repeated == 1
+	o.Type, o.At, o.Unconsumed = Type(tag), int64(at), unconsumed == 1
 	fields, ok := readFields(&s)
 	if !ok || !s.ReadUint16(&receipts) {
 		return nil, errOutcome

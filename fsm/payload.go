@@ -16,6 +16,10 @@ type Header struct {
 	Nonce     uint64   `json:"nonce"`
 	IssuedAt  int64    `json:"issued_at"`
 	ExpiresAt int64    `json:"expires_at"`
+	// Signer is the id of the signing key. An identity is of the payload alone, so
+	// only this keeps equal payloads of two signers apart: whoever may say the same
+	// as others at the same time, as oracles do, has to name itself.
+	Signer *[16]byte `json:"signer"`
 }
 
 // ThresholdHeader begins the payload of every threshold command.

@@ -2,18 +2,23 @@ package fsm
 
 import (
 	"github.com/tallyvault/tallyvault/fsm/genesis"
-	"github.com/tallyvault/tallyvault/fsm/signature"
 	"github.com/tallyvault/tallyvault/oracle"
 	"github.com/tallyvault/tallyvault/treasury"
 )
 
 // Limits of the tables that threshold commands fill.
 const (
-	MaxPrincipals       = 100_000
-	MaxKeysPerPrincipal = 16
-	MaxScopes           = 32
-	maxOverlapBlocks    = 10_000_000
+	MaxPrincipals = 100_000
+	MaxScopes     = 32
 )
+
+// Principal is somebody who acts, with one role and any number of keys.
+type Principal struct {
+	Name string
+	Role string
+	// Keys counts the keys that were ever registered.
+	Keys uint32
+}
 
 // defaultAsset is what a payer's and a provider's account hold.
 const defaultAsset = "BLOCK"
@@ -63,70 +68,6 @@ func (s *state) addPrincipal(name, role string) {
 	if refusal := s.oracle.AddProvider(name); refusal != nil {
 		panic("fsm: provider " + name + " was allowed, then refused: " + refusal.Error())
 	}
-}
-
-// checkKey asks whether a key may be added for a principal, and decodes it.
-func (s *state) checkKey(principal, role string, raw [32]byte, proof *[signature.Size]byte) (*signature.PublicKey, *Refusal) {
-	public, err := signature.CheckPublicKey(raw)
-	if err != nil {
-		return nil, refuse(MalformedPayload, Field{"field", "public_key"}, Field{"reason", err.Error()})
-	}
-	possession := genesis.Possession{Cluster: s.genesis.Cluster, Principal: principal, Role: role, Key: raw}
-	if err := possession.Check(proof); err != nil {
-		return nil, refuse(SignatureInvalid, Field{"field", "proof"}, Field{"reason", err.Error()})
-	}
-	id := keyIDOf(public)
-	if _, used := s.keys.Get(string(id[:])); used {
-		return nil, refuse(InvalidTransition, Field{"key", id.String()}, Field{"current", "registered"}, Field{"allowed", "another key"})
-	}
-	if s.liveKeys(principal) >= MaxKeysPerPrincipal {
-		return nil, refuse(LimitExceeded, Field{"limit", "keys_per_principal"}, number("max", MaxKeysPerPrincipal))
-	}
-	return public, nil
-}
-
-// addKey adds a key that is live from now on.
-func (s *state) addKey(principal string, public *signature.PublicKey, scopes []string) KeyID {
-	p, _ := s.principals.Get(principal)
-	id := keyIDOf(public)
-	s.keys.Set(string(id[:]), &Key{
-		ID: id, Principal: principal, Role: p.Role, Scopes: scopes, From: s.clock.height, Until: NoEnd, public: public,
-	})
-	return id
-}
-
-// endKey lets a key end at a height. Keys are never forgotten: old signatures
-// stay attributable.
-func (s *state) endKey(id KeyID, height uint64) {
-	old, _ := s.keys.Get(string(id[:]))
-	key := *old
-	key.Until = min(key.Until, height)
-	s.keys.Set(string(id[:]), &key)
-}
-
-func (s *state) liveKeys(principal string) int {
-	n := 0
-	s.keys.Scan(func(_ string, k *Key) bool {
-		if k.Principal == principal && k.LiveAt(s.clock.height) {
-			n++
-		}
-		return true
-	})
-	return n
-}
-
-// adminsWithout counts the principals that could still sign threshold commands
-// if one key ended.
-func (s *state) adminsWithout(ended KeyID) int {
-	last, n := map[string]bool{}, 0
-	s.keys.Scan(func(_ string, k *Key) bool {
-		if k.ID != ended && k.Has(scopeThreshold) && k.Until == NoEnd && !last[k.Principal] {
-			last[k.Principal] = true
-			n++
-		}
-		return true
-	})
-	return n
 }
 
 // checkScopes asks whether scopes are within the role's powers; none means all.

@@ -60,7 +60,7 @@ var codeTable = []codeRow{
 	{Expired, "The command's time to live is over, or is longer than allowed.", "Sign it again with a new issued_at and expires_at."},
 	{NotFound, "Something that the command names does not exist.", "Check the named id; register it first if it is missing."},
 	{MeterMismatch, "The meter is not the signer's, or not the one that the lane names.", "Submit on the lane of a meter that is registered for this provider."},
-	{NonceReplay, "The nonce of this lane was used before, or the command has been executed.", "Ask for the outcome by identity; to send something new, use last_nonce + 1."},
+	{NonceReplay, "The nonce of this lane was used before, or the command has been judged.", "Ask for the outcome by identity; to send something new, use last_nonce + 1."},
 	{Unauthorized, "The signers have no right to this command.", "Use a key with the needed role and scope, or collect more signatures."},
 	{Paused, "This part of the cluster is paused.", "Wait for the committee to unpause it."},
 	{ProviderInactive, "The provider is inactive.", "Ask the committee for the way back."},

@@ -36,8 +36,9 @@ type state struct {
 
 	principals  *btree.Map[string, Principal]
 	keys        *btree.Map[string, *Key]
+	owned       *btree.Map[string, KeyID]    // role, principal, key id of live keys: follows from keys
 	lanes       *btree.Map[string, uint64]   // key id, lane → last nonce
-	executed    *btree.Map[string, int64]    // identity of a threshold command → its expiry
+	spent       *btree.Map[string, int64]    // identity of a threshold command → its expiry
 	expiring    *btree.Map[string, struct{}] // expiry, identity: the same in order of time
 	references  *btree.Map[string, struct{}] // deposit references ever used
 	due         *btree.Map[string, dueItem]  // height, sequence
@@ -75,8 +76,9 @@ func newState(g *genesis.Signed) *state {
 		genesis:     g,
 		principals:  new(btree.Map[string, Principal]),
 		keys:        new(btree.Map[string, *Key]),
+		owned:       new(btree.Map[string, KeyID]),
 		lanes:       new(btree.Map[string, uint64]),
-		executed:    new(btree.Map[string, int64]),
+		spent:       new(btree.Map[string, int64]),
 		expiring:    new(btree.Map[string, struct{}]),
 		references:  new(btree.Map[string, struct{}]),
 		due:         new(btree.Map[string, dueItem]),
@@ -89,8 +91,8 @@ func newState(g *genesis.Signed) *state {
 // copy returns an independent state in constant time.
 func (s *state) copy() *state {
 	c := *s
-	c.principals, c.keys = s.principals.Copy(), s.keys.Copy()
-	c.lanes, c.executed, c.expiring = s.lanes.Copy(), s.executed.Copy(), s.expiring.Copy()
+	c.principals, c.keys, c.owned = s.principals.Copy(), s.keys.Copy(), s.owned.Copy()
+	c.lanes, c.spent, c.expiring = s.lanes.Copy(), s.spent.Copy(), s.expiring.Copy()
 	c.references, c.due, c.receivables = s.references.Copy(), s.due.Copy(), s.receivables.Copy()
 	c.oracle, c.ledger = s.oracle.Copy(), s.ledger.Copy()
 	return &c

@@ -31,8 +31,13 @@ func (p Possession) Check(proof *[signature.Size]byte) error {
 	if err != nil {
 		return err
 	}
-	if !key.Verify(envelope.PAE(PossessionPayloadType, strict.Encode(p)), proof) {
+	if !p.ProvedBy(key, proof) {
 		return errPossession
 	}
 	return nil
+}
+
+// ProvedBy verifies a proof by the key that the statement names.
+func (p Possession) ProvedBy(key *signature.PublicKey, proof *[signature.Size]byte) bool {
+	return key.Raw() == p.Key && key.Verify(envelope.PAE(PossessionPayloadType, strict.Encode(p)), proof)
 }
