@@ -38,9 +38,10 @@ func (s Signer) era() string {
 // Build signs a single-signature command. cmd is a pointer to one of fsm's
 // payload types, e.g. *fsm.SubmitReading; its header is filled in.
 func (s Signer) Build(cmd any, lane string, nonce uint64, now time.Time, ttl time.Duration) (envelope.Envelope, error) {
+	signer := [16]byte(s.KeyID())
 	header := fsm.Header{
 		Cluster: s.Cluster, Era: s.era(), Lane: lane, Nonce: nonce,
-		IssuedAt: now.UnixMilli(), ExpiresAt: now.Add(ttl).UnixMilli(),
+		IssuedAt: now.UnixMilli(), ExpiresAt: now.Add(ttl).UnixMilli(), Signer: &signer,
 	}
 	return s.seal(cmd, header)
 }

@@ -57,7 +57,7 @@ func TestTemplatesAreDrafts(t *testing.T) {
 		}
 	}
 	_, optional, err := Template("attest", place, "0", 1)
-	if err != nil || !slices.Equal(optional, []string{"rejects", "values"}) {
+	if err != nil || !slices.Equal(optional, []string{"signer", "rejects", "values"}) {
 		t.Errorf("optional members of attest: %v, %v", optional, err)
 	}
 	if _, _, err := Template("withdraw_everything", place, "0", 1); err == nil || !strings.Contains(err.Error(), "submit_reading") {
