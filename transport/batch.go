@@ -44,7 +44,8 @@ func (d *Door) submitBatch(w http.ResponseWriter, r *http.Request) error {
 		w.Header()[name] = values
 	}
 	w.Header().Set("Content-Type", "application/x-ndjson")
-	return d.stream(w, r.Context(), lines)
+	d.stream(r.Context(), w, lines)
+	return nil
 }
 
 // split parses the lines of a batch; empty ones are refused like any other text
@@ -80,7 +81,7 @@ const batchPart = 256
 
 // stream submits the commands in order, part by part, and writes each part's
 // answers as soon as they are known.
-func (d *Door) stream(w http.ResponseWriter, ctx context.Context, lines []line) error {
+func (d *Door) stream(ctx context.Context, w http.ResponseWriter, lines []line) {
 	control := http.NewResponseController(w)
 	encoder := json.NewEncoder(w)
 	encoder.SetEscapeHTML(false)
@@ -88,15 +89,14 @@ func (d *Door) stream(w http.ResponseWriter, ctx context.Context, lines []line) 
 		part := lines[:min(batchPart, len(lines))]
 		lines = lines[len(part):]
 		for _, answered := range d.submitPart(ctx, part) {
-			if err := encoder.Encode(answered); err != nil {
-				return nil // the caller is gone; the status is sent already
+			if encoder.Encode(answered) != nil {
+				return // the caller is gone, and the status is sent already
 			}
 		}
-		if err := control.Flush(); err != nil {
-			return nil
+		if control.Flush() != nil {
+			return
 		}
 	}
-	return nil
 }
 
 // submitPart answers some lines. What fails for all of them is said on each.

@@ -166,7 +166,7 @@ func replaceFile(file string, content []byte, mode fs.FileMode) error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(temporary.Name())
+	defer func() { _ = os.Remove(temporary.Name()) }() // it is gone if all went well
 	_, err = temporary.Write(content)
 	if err == nil {
 		err = temporary.Chmod(mode)

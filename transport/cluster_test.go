@@ -16,15 +16,14 @@ import (
 	"github.com/tallyvault/tallyvault/fsm"
 	"github.com/tallyvault/tallyvault/fsm/envelope"
 	"github.com/tallyvault/tallyvault/transport/api"
-	"github.com/tallyvault/tallyvault/transport/internal/threenodes"
 )
 
 // TestThreeNodes tells one story of a cluster from its doors. The parts build on
 // each other and run in order.
 func TestThreeNodes(t *testing.T) {
-	c := threenodes.Start(t, nil)
+	c := start(t, nil)
 	c.World()
-	s := &story{Cluster: c, web: insecure(t)}
+	s := &story{threeNodes: c, web: insecure(t)}
 	t.Run("any node takes a reading", s.anyNode)
 	t.Run("resending changes nothing", s.resend)
 	t.Run("refusals", s.refusals)
@@ -41,7 +40,7 @@ func TestThreeNodes(t *testing.T) {
 }
 
 type story struct {
-	*threenodes.Cluster
+	*threeNodes
 	web   *http.Client
 	nonce uint64
 	first api.Outcome // of the first reading
@@ -53,7 +52,7 @@ type story struct {
 func insecure(t *testing.T) *http.Client {
 	transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, ForceAttemptHTTP2: true}
 	t.Cleanup(transport.CloseIdleConnections)
-	return &http.Client{Transport: transport, Timeout: threenodes.Patience}
+	return &http.Client{Transport: transport, Timeout: patience}
 }
 
 // base is some moment some hours ago, to which readings are relative.
@@ -150,7 +149,7 @@ func (s *story) refusals(t *testing.T) {
 	at := base.Add(2 * time.Hour)
 	reading := func(change func(*fsm.SubmitReading), lane string, nonce uint64, who string, now time.Time) envelope.Envelope {
 		cmd := &fsm.SubmitReading{
-			Market: threenodes.Market, Meter: threenodes.MeterA, Register: 2000, MeasuredAt: at.UnixMilli(),
+			Market: energy, Meter: meterA, Register: 2000, MeasuredAt: at.UnixMilli(),
 			Quality: fsm.Quality{ClockSync: "ntp", MeterStatus: "ok"},
 		}
 		if change != nil {
@@ -162,18 +161,18 @@ func (s *story) refusals(t *testing.T) {
 		}
 		return e
 	}
-	lane, now := "m/"+threenodes.MeterA, time.Now()
+	lane, now := "m/"+meterA, time.Now()
 	forged := reading(nil, lane, s.nonce+1, "sunny", now)
 	forged.Signatures[0].Sig[10] ^= 1
 	foreign := s.Signer("sunny")
 	foreign.Cluster[0] ^= 1
-	elsewhere, err := foreign.Build(&fsm.SubmitReading{Market: threenodes.Market, Meter: threenodes.MeterA}, lane, s.nonce+1, now, time.Hour)
+	elsewhere, err := foreign.Build(&fsm.SubmitReading{Market: energy, Meter: meterA}, lane, s.nonce+1, now, time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}
 	otherEra := s.Signer("sunny")
 	otherEra.Era = "1-" + strings.Repeat("0", 64)
-	later, err := otherEra.Build(&fsm.SubmitReading{Market: threenodes.Market, Meter: threenodes.MeterA}, lane, s.nonce+1, now, time.Hour)
+	later, err := otherEra.Build(&fsm.SubmitReading{Market: energy, Meter: meterA}, lane, s.nonce+1, now, time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -308,7 +307,7 @@ func (s *story) metrics(t *testing.T) {
 		}
 		for _, m := range f.Metric {
 			text := fmt.Sprint(m.Label)
-			if strings.Contains(text, "submit_reading") && !strings.Contains(text, threenodes.Market) {
+			if strings.Contains(text, "submit_reading") && !strings.Contains(text, energy) {
 				t.Errorf("a reading is counted without its market: %s", text)
 			}
 		}
@@ -325,7 +324,9 @@ func (s *story) freshness(t *testing.T) {
 	o := s.Threshold(&fsm.Deposit{Account: "payer/city", Asset: "BLOCK", Amount: fsm.Amount{Lo: 1}, Reference: "freshness"})
 	for i := range s.Nodes {
 		for _, query := range []url.Values{
-			{"consistency": {"linearizable"}}, {"consistency": {"default"}}, {},
+			{"consistency": {"linearizable"}},
+			{"consistency": {"default"}},
+			{},
 			{"consistency": {"stale"}, "min_index": {fmt.Sprint(o.Entry)}},
 		} {
 			var accounts api.Accounts
@@ -353,7 +354,7 @@ func (s *story) freshness(t *testing.T) {
 // longPoll answers soon after a reading came in, not after the whole wait.
 func (s *story) longPoll(t *testing.T) {
 	var before api.Readings
-	s.get(t, "/v1/readings", url.Values{"market": {threenodes.Market}, "limit": {"1"}}, &before)
+	s.get(t, "/v1/readings", url.Values{"market": {energy}, "limit": {"1"}}, &before)
 	type result struct {
 		page api.Readings
 		err  error
@@ -365,7 +366,7 @@ func (s *story) longPoll(t *testing.T) {
 	go func() {
 		var r result
 		r.err = client.Get(s.Context(), "/v1/readings", url.Values{
-			"market": {threenodes.Market}, "after": {fmt.Sprint(before.Last)}, "wait": {"25"}, "consistency": {"stale"},
+			"market": {energy}, "after": {fmt.Sprint(before.Last)}, "wait": {"25"}, "consistency": {"stale"},
 		}, &r.page)
 		r.took = time.Since(begun)
 		answered <- r
@@ -383,7 +384,7 @@ func (s *story) longPoll(t *testing.T) {
 	}
 	// Without a reading, an empty page comes after the wait.
 	var empty api.Readings
-	s.get(t, "/v1/readings", url.Values{"market": {threenodes.Market}, "after": {fmt.Sprint(r.page.Last)}, "wait": {"1"}}, &empty)
+	s.get(t, "/v1/readings", url.Values{"market": {energy}, "after": {fmt.Sprint(r.page.Last)}, "wait": {"1"}}, &empty)
 	if len(empty.Readings) != 0 || empty.Last != r.page.Last {
 		t.Errorf("page %+v", empty)
 	}

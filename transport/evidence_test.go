@@ -16,13 +16,12 @@ import (
 	"github.com/tallyvault/tallyvault/fsm/proof"
 	"github.com/tallyvault/tallyvault/transport/agent"
 	"github.com/tallyvault/tallyvault/transport/api"
-	"github.com/tallyvault/tallyvault/transport/internal/threenodes"
 )
 
 // settle lets three agents attest until the readings of the story are closed.
 func (s *story) settle(t *testing.T) {
 	step := api.Uint64(1_000_000)
-	policy := agent.Policy{Rules: []agent.Rule{{Market: threenodes.Market, Meter: "*", MaxRegisterStep: &step}}}
+	policy := agent.Policy{Rules: []agent.Rule{{Market: energy, Meter: "*", MaxRegisterStep: &step}}}
 	ctx, stop := context.WithCancel(s.Context())
 	ended := make(chan error, 3)
 	for i, oracle := range []string{"oracle-a", "oracle-b", "oracle-c"} {
@@ -44,20 +43,20 @@ func (s *story) settle(t *testing.T) {
 	for number, want := range map[int]string{1: "baseline", 2: "settled", 3: "settled", 4: "settled"} {
 		s.Until(fmt.Sprintf("reading %d being %s", number, want), func() bool {
 			var one api.OneReading
-			s.get(t, fmt.Sprintf("/v1/readings/%s/%d", threenodes.Market, number), nil, &one)
-			if one.Receipt != nil && (one.Status != want || one.Meter != threenodes.MeterA || one.Register == nil) {
+			s.get(t, fmt.Sprintf("/v1/readings/%s/%d", energy, number), nil, &one)
+			if one.Receipt != nil && (one.Status != want || one.Meter != meterA || one.Register == nil) {
 				t.Fatalf("reading %d: %+v", number, one)
 			}
 			return one.Receipt != nil && one.Receipt.Final
 		})
 	}
 	var one api.OneSettlement
-	s.get(t, "/v1/settlements/"+threenodes.Market+"/1", nil, &one)
+	s.get(t, "/v1/settlements/"+energy+"/1", nil, &one)
 	if one.Provider != "sunny" || one.Payer != "city" || *one.Delta != 100 || one.FirstReading != 2 || len(one.Receipts) == 0 {
 		t.Errorf("settlement %+v", one)
 	}
 	s.Until("the release of the first settlement", func() bool {
-		s.get(t, "/v1/settlements/"+threenodes.Market+"/1", nil, &one)
+		s.get(t, "/v1/settlements/"+energy+"/1", nil, &one)
 		return one.Status == "released"
 	})
 	if len(one.Receipts) < 2 || one.Net == "" {
@@ -68,7 +67,7 @@ func (s *story) settle(t *testing.T) {
 func (s *story) lists(t *testing.T) {
 	var markets api.Markets
 	s.get(t, "/v1/markets", nil, &markets)
-	if len(markets.Markets) != 1 || markets.Markets[0].Market != threenodes.Market || markets.Markets[0].LastReading < 4 {
+	if len(markets.Markets) != 1 || markets.Markets[0].Market != energy || markets.Markets[0].LastReading < 4 {
 		t.Errorf("markets %+v", markets)
 	}
 	var providers api.Providers
@@ -82,7 +81,7 @@ func (s *story) lists(t *testing.T) {
 		t.Errorf("meters %+v", meters)
 	}
 	var one api.Meters
-	s.get(t, "/v1/meters", url.Values{"meter": {threenodes.MeterB}}, &one)
+	s.get(t, "/v1/meters", url.Values{"meter": {meterB}}, &one)
 	if len(one.Meters) != 1 || one.Meters[0].Base != nil {
 		t.Errorf("meters %+v", one)
 	}
@@ -141,7 +140,7 @@ func (s *story) evidence(t *testing.T) {
 	}
 	for number := 1; number <= 4; number++ {
 		var one api.OneReading
-		s.get(t, fmt.Sprintf("/v1/readings/%s/%d", threenodes.Market, number), nil, &one)
+		s.get(t, fmt.Sprintf("/v1/readings/%s/%d", energy, number), nil, &one)
 		leaf := uint64(one.Receipt.Leaf)
 		for i := range s.Nodes {
 			got, err := s.Client("", i).Receipt(s.Context(), leaf)

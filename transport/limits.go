@@ -18,7 +18,6 @@ const (
 	maxBatchBytes  = 4 << 20
 	maxHeaderBytes = 16 << 10
 	maxTokenBytes  = 2 << 10
-	maxListLimit   = 1000
 	maxAddresses   = 16_384 // addresses whose budget is remembered apart
 	maxWait        = 30 * time.Second
 )

@@ -14,11 +14,10 @@ import (
 
 	"github.com/tallyvault/tallyvault/transport"
 	"github.com/tallyvault/tallyvault/transport/api"
-	"github.com/tallyvault/tallyvault/transport/internal/threenodes"
 )
 
 // second opens another door to a running node, with limits of its own.
-func second(t *testing.T, c *threenodes.Cluster, limits transport.Limits) string {
+func second(t *testing.T, c *threeNodes, limits transport.Limits) string {
 	t.Helper()
 	d, err := transport.New(transport.Config{
 		Node: c.Nodes[0].Cluster, Genesis: c.Genesis, NodeKey: c.NodeKey(0), Dir: t.TempDir(), Limits: limits,
@@ -46,9 +45,9 @@ func second(t *testing.T, c *threenodes.Cluster, limits transport.Limits) string
 // An address that has used up its signature checks is told when it may go on;
 // what needs no check is answered still.
 func TestChecksAreBudgeted(t *testing.T) {
-	c := threenodes.Start(t, nil)
+	c := start(t, nil)
 	c.World()
-	s := &story{Cluster: c, web: insecure(t)}
+	s := &story{threeNodes: c, web: insecure(t)}
 	u := second(t, c, transport.Limits{ChecksPerSecond: 0.01, ChecksBurst: 1024})
 	forged := c.Reading(1, 1, base)
 	forged.Signatures[0].Sig[0] ^= 1
@@ -88,11 +87,11 @@ func TestChecksAreBudgeted(t *testing.T) {
 
 // With public reads nobody needs a token.
 func TestPublicReads(t *testing.T) {
-	c := threenodes.Start(t, func(config *transport.Config) {
+	c := start(t, func(config *transport.Config) {
 		config.PublicReads = true
 		config.ReadHeaderTimeout = 250 * time.Millisecond
 	})
-	s := &story{Cluster: c, web: insecure(t)}
+	s := &story{threeNodes: c, web: insecure(t)}
 	for _, path := range []string{"/v1/markets", "/v1/accounts", "/v1/status", "/v1/digest"} {
 		if response, text := s.do(t, "GET", c.Nodes[1].URL+path, "", nil); response.StatusCode != 200 {
 			t.Errorf("%s: %d %s", path, response.StatusCode, text)
@@ -122,7 +121,7 @@ func FuzzRequests(f *testing.F) {
 	} {
 		f.Add(seed)
 	}
-	c := threenodes.Start(f, func(config *transport.Config) { config.PublicReads = true })
+	c := start(f, func(config *transport.Config) { config.PublicReads = true })
 	transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
 	f.Cleanup(transport.CloseIdleConnections)
 	f.Fuzz(func(t *testing.T, target string) {

@@ -1,8 +1,8 @@
 package transport
 
 import (
+	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/netip"
 	"testing"
@@ -140,8 +140,8 @@ func valueOf(t *testing.T, c prometheus.Collector) float64 {
 }
 
 func isTimeout(err error) bool {
-	e, ok := err.(net.Error)
-	return err != io.EOF && ok && e.Timeout()
+	e, ok := errors.AsType[net.Error](err)
+	return ok && e.Timeout()
 }
 
 func TestTheTotalOfConnectionsIsBounded(t *testing.T) {

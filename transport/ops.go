@@ -73,5 +73,5 @@ func say(w http.ResponseWriter, status int, words string) {
 	w.Header().Set("Content-Type", plainText)
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	fmt.Fprintln(w, words)
+	_, _ = fmt.Fprintln(w, words) // the caller may be gone
 }

@@ -3,6 +3,7 @@ package transport
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"net/http"
 	"time"
@@ -31,7 +32,7 @@ func (d *Door) recovered(thrown any, w *recorded, r *http.Request) {
 	if thrown == nil {
 		return
 	}
-	if thrown == http.ErrAbortHandler {
+	if err, ok := thrown.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 		panic(thrown)
 	}
 	d.config.Logger.Error("answering a request failed", "method", r.Method, "path", r.URL.Path, "panic", thrown)

@@ -78,11 +78,12 @@ func (w *watcher) refused(r *client.Refused, attestation fsm.Attest) (again bool
 	case fsm.UnknownKey, fsm.KeyRevoked, fsm.Unauthorized, fsm.WrongCluster, fsm.WrongEra, fsm.SignatureInvalid:
 		// These may be put right from outside, while the readings are live.
 		return false, r
+	default:
+		// The readings' numbers are out of reach by now, or mean other readings than
+		// this node had said: nothing that the same votes could change.
+		w.log.Error("an attestation was refused", "from", attestation.Ranges[0].From, "refusal", r)
+		return false, nil
 	}
-	// The readings' numbers are out of reach by now, or mean other readings than
-	// this node had said: nothing that the same votes could change.
-	w.log.Error("an attestation was refused", "from", attestation.Ranges[0].From, "refusal", r)
-	return false, nil
 }
 
 // needNonce asks for the lane's next nonce if it is not known.

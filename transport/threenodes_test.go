@@ -1,7 +1,4 @@
-// Package threenodes runs a real cluster of three nodes with their doors in one
-// process, for the tests of this tree: real sockets on loopback, real TLS, real
-// data directories.
-package threenodes
+package transport_test
 
 import (
 	"context"
@@ -29,20 +26,21 @@ import (
 	"github.com/tallyvault/tallyvault/transport/client"
 )
 
-// Patience bounds every wait of a test.
-const Patience = 60 * time.Second
+// patience bounds every wait of a test.
+const patience = 60 * time.Second
 
-// Market and the meters that World registers.
+// The market and the meters that World registers.
 const (
-	Market = "energy"
-	MeterA = "meter-a" // of provider sunny, paid by city
-	MeterB = "meter-b" // of provider windy, paid by city
+	energy = "energy"
+	meterA = "meter-a" // of provider sunny, paid by city
+	meterB = "meter-b" // of provider windy, paid by city
 )
 
-// Cluster is a running cluster and everybody's keys.
-type Cluster struct {
+// threeNodes is a running cluster of three nodes with their doors in this process
+// and everybody's keys: real sockets on loopback, real TLS, real data directories.
+type threeNodes struct {
 	Genesis *genesis.Signed
-	Nodes   [3]*Node
+	Nodes   [3]*oneNode
 
 	t      testing.TB
 	people map[string]ed25519.PrivateKey
@@ -52,8 +50,8 @@ type Cluster struct {
 	clients map[string]*client.Client // by who and which nodes
 }
 
-// Node is one node with its door.
-type Node struct {
+// oneNode is one node with its door.
+type oneNode struct {
 	URL      string
 	Name     string
 	Registry *prometheus.Registry
@@ -74,10 +72,10 @@ func keyOf(name string) ed25519.PrivateKey {
 
 func publicOf(k ed25519.PrivateKey) [32]byte { return [32]byte(k.Public().(ed25519.PublicKey)) }
 
-// Start runs three nodes until the test ends. change may alter each door.
-func Start(t testing.TB, change func(*transport.Config)) *Cluster {
+// start runs three nodes until the test ends. change may alter each door.
+func start(t testing.TB, change func(*transport.Config)) *threeNodes {
 	t.Helper()
-	c := &Cluster{t: t, people: map[string]ed25519.PrivateKey{}, change: change, clients: map[string]*client.Client{}}
+	c := &threeNodes{t: t, people: map[string]ed25519.PrivateKey{}, change: change, clients: map[string]*client.Client{}}
 	dir := t.TempDir()
 	var peers, doors [3]net.Listener
 	g, err := genesis.Preset(genesis.ProfileDemo)
@@ -87,7 +85,7 @@ func Start(t testing.TB, change func(*transport.Config)) *Cluster {
 	g.Name, g.CreatedAt, g.AdminThreshold = "three nodes", time.Now().UnixMilli(), 2
 	for i := range c.Nodes {
 		peers[i], doors[i] = listen(t), listen(t)
-		n := &Node{Name: fmt.Sprintf("node-%c", 'a'+i)}
+		n := &oneNode{Name: fmt.Sprintf("node-%c", 'a'+i)}
 		n.URL = "https://" + doors[i].Addr().String()
 		n.nodeKey, n.cosignerKey, n.dir = keyOf(n.Name), keyOf(n.Name+" cosigner"), filepath.Join(dir, n.Name)
 		var sealing x25519.Key
@@ -125,11 +123,18 @@ func listen(t testing.TB) net.Listener {
 	return l
 }
 
-func (c *Cluster) addPeople(g *genesis.Genesis) {
+func (c *threeNodes) addPeople(g *genesis.Genesis) {
 	for _, p := range []struct{ name, role string }{
-		{"alice", genesis.RoleAdmin}, {"bob", genesis.RoleAdmin}, {"carol", genesis.RoleAdmin},
-		{"oracle-a", genesis.RoleOracle}, {"oracle-b", genesis.RoleOracle}, {"oracle-c", genesis.RoleOracle},
-		{"sunny", genesis.RoleProvider}, {"windy", genesis.RoleProvider}, {"city", genesis.RolePayer}, {"ada", genesis.RoleAuditor},
+		{"alice", genesis.RoleAdmin},
+		{"bob", genesis.RoleAdmin},
+		{"carol", genesis.RoleAdmin},
+		{"oracle-a", genesis.RoleOracle},
+		{"oracle-b", genesis.RoleOracle},
+		{"oracle-c", genesis.RoleOracle},
+		{"sunny", genesis.RoleProvider},
+		{"windy", genesis.RoleProvider},
+		{"city", genesis.RolePayer},
+		{"ada", genesis.RoleAuditor},
 	} {
 		key := keyOf(p.name)
 		c.people[p.name] = key
@@ -138,13 +143,13 @@ func (c *Cluster) addPeople(g *genesis.Genesis) {
 			Principal: p.name, Role: p.role, PublicKey: publicOf(key), Proof: possession.Prove(key),
 		})
 		if p.role == genesis.RoleOracle {
-			g.OracleWeights = append(g.OracleWeights, genesis.OracleWeight{Market: Market, Oracle: p.name, Weight: 10})
+			g.OracleWeights = append(g.OracleWeights, genesis.OracleWeight{Market: energy, Oracle: p.name, Weight: 10})
 		}
 	}
 }
 
 // run starts one node and its door.
-func (c *Cluster) run(i int, peer, door net.Listener) {
+func (c *threeNodes) run(i int, peer, door net.Listener) {
 	c.t.Helper()
 	n := c.Nodes[i]
 	n.Registry = prometheus.NewRegistry()
@@ -188,16 +193,16 @@ func (c *Cluster) run(i int, peer, door net.Listener) {
 }
 
 // Stop ends a node.
-func (c *Cluster) Stop(i int) { c.Nodes[i].stop() }
+func (c *threeNodes) Stop(i int) { c.Nodes[i].stop() }
 
 // Restart runs a stopped node again on its data and its addresses.
-func (c *Cluster) Restart(i int) {
+func (c *threeNodes) Restart(i int) {
 	c.t.Helper()
 	self := c.Genesis.Nodes[i]
 	c.run(i, c.listenAgain(self.PeerAddress), c.listenAgain(strings.TrimPrefix(self.APIAddress, "https://")))
 }
 
-func (c *Cluster) listenAgain(address string) net.Listener {
+func (c *threeNodes) listenAgain(address string) net.Listener {
 	c.t.Helper()
 	l, err := net.Listen("tcp", address)
 	if err != nil {
@@ -207,7 +212,7 @@ func (c *Cluster) listenAgain(address string) net.Listener {
 }
 
 // Leader is the index of the node that leads now.
-func (c *Cluster) Leader() int {
+func (c *threeNodes) Leader() int {
 	c.t.Helper()
 	leader := -1
 	c.Until("a leader", func() bool {
@@ -221,7 +226,7 @@ func (c *Cluster) Leader() int {
 	return leader
 }
 
-func (c *Cluster) awaitReady() {
+func (c *threeNodes) awaitReady() {
 	c.t.Helper()
 	for _, n := range c.Nodes {
 		c.Until(n.Name+" being ready", func() bool { return n.Cluster.Ready() == nil })
@@ -229,29 +234,29 @@ func (c *Cluster) awaitReady() {
 }
 
 // Until waits for something with a bound.
-func (c *Cluster) Until(what string, done func() bool) {
+func (c *threeNodes) Until(what string, done func() bool) {
 	c.t.Helper()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	end := time.After(Patience)
+	end := time.After(patience)
 	for !done() {
 		select {
 		case <-tick.C:
 		case <-end:
-			c.t.Fatalf("waited %s for %s", Patience, what)
+			c.t.Fatalf("waited %s for %s", patience, what)
 		}
 	}
 }
 
 // Context ends when the patience does, or the test.
-func (c *Cluster) Context() context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), Patience)
+func (c *threeNodes) Context() context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	c.t.Cleanup(cancel)
 	return ctx
 }
 
 // Client talks to some nodes, or to all if none is named, as somebody.
-func (c *Cluster) Client(who string, nodes ...int) *client.Client {
+func (c *threeNodes) Client(who string, nodes ...int) *client.Client {
 	c.t.Helper()
 	if len(nodes) == 0 {
 		nodes = []int{0, 1, 2}
@@ -276,18 +281,18 @@ func (c *Cluster) Client(who string, nodes ...int) *client.Client {
 }
 
 // NodeKey is a node's private key.
-func (c *Cluster) NodeKey(i int) ed25519.PrivateKey { return c.Nodes[i].nodeKey }
+func (c *threeNodes) NodeKey(i int) ed25519.PrivateKey { return c.Nodes[i].nodeKey }
 
 // Key is somebody's private key.
-func (c *Cluster) Key(who string) ed25519.PrivateKey { return c.people[who] }
+func (c *threeNodes) Key(who string) ed25519.PrivateKey { return c.people[who] }
 
 // Signer signs as somebody.
-func (c *Cluster) Signer(who string) client.Signer {
+func (c *threeNodes) Signer(who string) client.Signer {
 	return client.Signer{Key: c.people[who], Cluster: c.Genesis.Cluster}
 }
 
 // Threshold submits a command of the admins.
-func (c *Cluster) Threshold(cmd any) api.Outcome {
+func (c *threeNodes) Threshold(cmd any) api.Outcome {
 	c.t.Helper()
 	var salt [16]byte
 	if _, err := rand.Read(salt[:]); err != nil {
@@ -305,22 +310,22 @@ func (c *Cluster) Threshold(cmd any) api.Outcome {
 }
 
 // World registers two meters and gives their payer money.
-func (c *Cluster) World() {
+func (c *threeNodes) World() {
 	c.t.Helper()
-	c.Threshold(&fsm.RegisterMeters{Market: Market, Meters: []fsm.MeterRow{
-		{Meter: MeterA, Provider: "sunny", Payer: "city", Capacity: 1_000_000, IntervalMs: 1_800_000, Decimals: 3},
-		{Meter: MeterB, Provider: "windy", Payer: "city", Capacity: 1_000_000, IntervalMs: 1_800_000, Decimals: 3},
+	c.Threshold(&fsm.RegisterMeters{Market: energy, Meters: []fsm.MeterRow{
+		{Meter: meterA, Provider: "sunny", Payer: "city", Capacity: 1_000_000, IntervalMs: 1_800_000, Decimals: 3},
+		{Meter: meterB, Provider: "windy", Payer: "city", Capacity: 1_000_000, IntervalMs: 1_800_000, Decimals: 3},
 	}})
 	c.Threshold(&fsm.Deposit{Account: "payer/city", Asset: "BLOCK", Amount: fsm.Amount{Lo: 1_000_000_000}, Reference: "bank 1"})
 }
 
-// Reading signs a reading of MeterA by its provider.
-func (c *Cluster) Reading(nonce, register uint64, measuredAt time.Time) envelope.Envelope {
+// Reading signs a reading of meterA by its provider.
+func (c *threeNodes) Reading(nonce, register uint64, measuredAt time.Time) envelope.Envelope {
 	c.t.Helper()
 	e, err := c.Signer("sunny").Build(&fsm.SubmitReading{
-		Market: Market, Meter: MeterA, Register: register, MeasuredAt: measuredAt.UnixMilli(),
+		Market: energy, Meter: meterA, Register: register, MeasuredAt: measuredAt.UnixMilli(),
 		Quality: fsm.Quality{ClockSync: "ntp", MeterStatus: "ok"},
-	}, "m/"+MeterA, nonce, time.Now(), time.Hour)
+	}, "m/"+meterA, nonce, time.Now(), time.Hour)
 	if err != nil {
 		c.t.Fatal(err)
 	}
