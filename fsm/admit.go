@@ -176,13 +176,6 @@ func checkBodyLane(lane, meter string) *Refusal {
 	return nil
 }
 
-// clip bounds a foreign string that is quoted in an outcome, at a whole rune.
-func clip(s string) string {
-	return strings.ToValidUTF8(s[:min(len(s), maxQuoted)], "")
-}
-
-const maxQuoted = 64
-
 func oracleClock(s *state) oracle.Clock {
 	return oracle.Clock{Now: s.clock.now, Height: s.clock.height}
 }

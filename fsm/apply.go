@@ -81,14 +81,15 @@ func (m *Machine) Apply(raw []byte, e *Entry) *Result {
 		a.refuseEntry(why, raw)
 		return a.finish()
 	}
+	next := s.clock.advance(e, uint64(s.genesis.AllowanceMs), uint64(s.genesis.BlockMs))
 	var before *View
-	if e.Cut && s.digestAt.cut == 0 {
+	if e.Cut && s.owesNoDigestOf(s.epochAt(next.height)) {
 		before = m.View()
 	}
 	cut := Cut{Number: s.cutCount + 1, Size: s.edge.Size(), Root: s.edge.Root()}
 	s.number = e.Number
 	a.recordEntry()
-	a.passTime()
+	a.passTime(next)
 	a.recordCosigned()
 	for i := range e.Commands {
 		a.command(i)
@@ -154,9 +155,9 @@ func (a *apply) leaf(b []byte) {
 }
 
 // passTime moves the clock and begins a new epoch where one is reached.
-func (a *apply) passTime() {
+func (a *apply) passTime(next clock) {
 	before := a.s.epoch()
-	a.s.clock = a.s.clock.advance(a.entry, uint64(a.s.genesis.AllowanceMs), uint64(a.s.genesis.BlockMs))
+	a.s.clock = next
 	if epoch := a.s.epoch(); epoch != before {
 		a.s.oracle.BeginEpoch(epoch)
 	}

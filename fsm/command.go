@@ -7,6 +7,7 @@ import (
 
 	"github.com/tallyvault/tallyvault/fsm/envelope"
 	"github.com/tallyvault/tallyvault/fsm/signature"
+	"github.com/tallyvault/tallyvault/oracle"
 )
 
 // Short names for what package envelope defines.
@@ -137,20 +138,27 @@ func (c *Command) Threshold() *ThresholdHeader {
 	return nil
 }
 
+// keyWork is what checking a new key costs, in work units.
+const keyWork = 16
+
 // Work is the number of work units that the command may trigger; an entry has
-// a budget of them.
+// a budget of them. One unit is about what a vote or a reading takes.
 func (c *Command) Work() int {
 	switch b := c.body.(type) {
 	case *Attest:
-		units := uint64(1)
+		// The rule refuses more than the most before it looks at any of them.
+		const most = oracle.MaxAttested
+		units := uint64(0)
 		for _, r := range b.Ranges {
-			if r.To >= r.From {
-				units += min(r.To-r.From, MaxEntryWork) + 1
+			if r.To >= r.From && units < most {
+				units += min(r.To-r.From, most) + 1
 			}
 		}
-		return int(min(units, MaxEntryWork))
+		return 1 + int(min(units, most))
 	case *RegisterMeters:
-		return len(b.Meters) + 1
+		return 1 + len(b.Meters)
+	case *RotateKey, *RegisterPrincipal, *RegisterKey:
+		return keyWork
 	}
 	return 1
 }

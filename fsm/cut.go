@@ -12,8 +12,14 @@ func (s *state) owesDigest(cut uint64) bool {
 	return s.digestAt.cut != 0 && cut == s.digestAt.cut+digestLag
 }
 
+// owesNoDigestOf reports whether a cut of the epoch is to be frozen: the first one,
+// unless the digest of an earlier one is still owed.
+func (s *state) owesNoDigestOf(epoch uint64) bool {
+	return s.digestAt.cut == 0 && epoch > s.digestAt.epoch
+}
+
 // mark records a cut: the size and root just before this entry's own leaves.
-// before is the state just before the entry, taken when no digest was owed.
+// before is the state just before the entry if this cut is to be frozen.
 func (a *apply) mark(cut Cut, before *View) {
 	s := a.s
 	s.cutCount = cut.Number
@@ -31,8 +37,8 @@ func (a *apply) mark(cut Cut, before *View) {
 		s.digestAt.cut = 0
 		a.m.frozen, a.m.digest = nil, nil
 	}
-	if epoch := s.epoch(); before != nil && epoch > s.digestAt.epoch {
-		s.digestAt = digestAt{epoch: epoch, cut: cut.Number}
+	if before != nil {
+		s.digestAt = digestAt{epoch: s.epoch(), cut: cut.Number}
 		a.m.frozen, a.m.digest = before, nil
 		a.result.Frozen = before
 	}

@@ -90,8 +90,10 @@
 // A count u16 stands before the fields, a length u16 before each name and value.
 // The fields of MalformedPayload are left out: they are a parser's words.
 //
-// The state just before the first cut of an epoch is frozen; its digest stands
-// in the receipt of the second cut after it.
+// The chain includes the outcomes of the cut's own entry, size and root do not.
+// The state just before the first cut of an epoch is frozen, unless the digest of
+// an earlier one is still owed; its digest stands in the receipt of the second
+// cut after it.
 //
 // # Worked example
 //

@@ -1,12 +1,6 @@
 package fsm
 
-import (
-	"encoding/binary"
-	"strings"
-
-	"github.com/tallyvault/tallyvault/oracle"
-	"github.com/tallyvault/tallyvault/treasury"
-)
+import "encoding/binary"
 
 // Kinds of due items. At one height they come in this order.
 const (
@@ -65,59 +59,5 @@ func (a *apply) takeDue() {
 		default:
 			panic("fsm: a due item of no known kind")
 		}
-	}
-}
-
-// Receivables: settlements that their payer could not fund wait in order, whole.
-
-func (s *state) hasReceivables(payer string) bool {
-	_, _, ok := s.firstReceivable(payer)
-	return ok
-}
-
-func (s *state) firstReceivable(payer string) (key string, r receivable, ok bool) {
-	prefix := payer + "\x00"
-	s.receivables.Ascend(prefix, func(k string, v receivable) bool {
-		if strings.HasPrefix(k, prefix) {
-			key, r, ok = k, v, true
-		}
-		return false
-	})
-	return key, r, ok
-}
-
-// owe queues a settlement behind the payer's earlier ones.
-func (s *state) owe(set oracle.Settlement) {
-	s.waiting++
-	key := set.Payer + "\x00" + ordered(s.waiting, "")
-	s.receivables.Set(key, receivable{set.Market, set.Number})
-}
-
-// wakePayer lets the receivables of a payer whose account got money go on.
-func (s *state) wakePayer(id treasury.AccountID) {
-	payer, ok := strings.CutPrefix(string(id), string(treasury.Payer("")))
-	if ok && s.hasReceivables(payer) {
-		s.schedule(s.clock.height, dueItem{kind: dueFund, payer: payer})
-	}
-}
-
-// fund pays the oldest receivable of a payer if it can be paid whole, and
-// comes back for the next one.
-func (a *apply) fund(payer string) {
-	key, r, ok := a.s.firstReceivable(payer)
-	if !ok {
-		return
-	}
-	set, known := a.s.oracle.Settlement(r.market, r.settlement)
-	if !known {
-		panic("fsm: a receivable of no settlement")
-	}
-	if a.s.ledger.Check(holdLegs(set)) != nil {
-		return
-	}
-	a.s.receivables.Delete(key)
-	a.hold(set)
-	if a.s.hasReceivables(payer) {
-		a.s.schedule(a.s.clock.height, dueItem{kind: dueFund, payer: payer})
 	}
 }

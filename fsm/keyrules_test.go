@@ -72,6 +72,9 @@ func TestRotatingForEverIsBounded(t *testing.T) {
 	if owned := r.m.state.owned.Len(); owned != len(r.genesis.Principals) {
 		t.Errorf("%d keys are listed as live, want %d", owned, len(r.genesis.Principals))
 	}
+	p, _ = r.m.state.principals.Get("sunny")
+	p.Keys = 4 // as many as there are
+	r.m.state.principals.Set("sunny", p)
 	if again := restore(t, r, r.m.View()); again.state.owned.Len() != r.m.state.owned.Len() {
 		t.Error("a restored state lists other keys")
 	}

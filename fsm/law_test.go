@@ -43,6 +43,9 @@ func TestRandomHistories(t *testing.T) {
 			}
 		}
 		r.checkCredits(rt)
+		if err := r.m.state.consistent(); err != nil {
+			rt.Fatal(err)
+		}
 		if len(view.Alarms()) > 0 {
 			rt.Fatalf("alarms %v", view.Alarms())
 		}

@@ -77,6 +77,9 @@ func empty(g *genesis.Signed) (*Machine, error) {
 
 // addMarket opens a market and the accounts that every market of its asset needs.
 func (s *state) addMarket(row genesis.Market) error {
+	if row.Asset != defaultAsset {
+		return fmt.Errorf("asset %s: payers and providers hold %s", row.Asset, defaultAsset)
+	}
 	for _, id := range []treasury.AccountID{treasury.External(row.Asset), treasury.Treasury, treasury.TreasuryHeld} {
 		if refusal := s.ledger.CheckOpen(id, row.Asset); refusal != nil {
 			return refusal
@@ -117,5 +120,9 @@ func (m *Machine) NeedsDigest(e *Entry) bool {
 	return e != nil && e.Cut && m.digest == nil && m.state.owesDigest(m.state.cutCount+1)
 }
 
-// SupplyDigest gives the digest of the last Result.Frozen.
-func (m *Machine) SupplyDigest(d [32]byte) { m.digest = &d }
+// SupplyDigest gives the digest of the last Result.Frozen, while it is owed.
+func (m *Machine) SupplyDigest(d [32]byte) {
+	if m.frozen != nil && m.digest == nil {
+		m.digest = &d
+	}
+}

@@ -1,6 +1,8 @@
 package fsm
 
 import (
+	"strings"
+
 	"github.com/tallyvault/tallyvault/fsm/genesis"
 	"github.com/tallyvault/tallyvault/oracle"
 	"github.com/tallyvault/tallyvault/treasury"
@@ -33,7 +35,12 @@ func (a *apply) registerMeters(b *RegisterMeters) ([]Field, *Refusal) {
 	return []Field{{"market", b.Market}, number("meters", uint64(len(b.Meters)))}, nil
 }
 
+// rebaseMeter starts a meter's register anew. A base in the future would close the
+// meter to every reading until then.
 func (a *apply) rebaseMeter(b *RebaseMeter) ([]Field, *Refusal) {
+	if b.MeasuredAt > a.s.clock.now+maxAheadMs {
+		return nil, refuse(TimestampSkew, millis("now", a.s.clock.now), millis("measured_at", b.MeasuredAt))
+	}
 	if refusal := a.s.oracle.RebaseMeter(b.Meter, b.Register, b.MeasuredAt, b.Reason); refusal != nil {
 		return nil, fromOracle(refusal)
 	}
@@ -55,6 +62,9 @@ func (a *apply) setOracleWeight(b *SetOracleWeight) ([]Field, *Refusal) {
 func (a *apply) setMarket(b *SetMarket) ([]Field, *Refusal) {
 	row := b.Market
 	facts := []Field{{"market", row.Market}, number("activation_epoch", b.ActivationEpoch)}
+	if least := a.s.genesis.LeastDisputeWindow(); row.DisputeWindowBlocks < least {
+		return nil, refuse(LimitExceeded, Field{"limit", "dispute_window_blocks"}, number("min", least))
+	}
 	if old, known := a.s.oracle.Market(row.Market); known {
 		if old.Asset != row.Asset {
 			return nil, refuse(InvalidTarget, Field{"reason", "asset"}, Field{"asset", old.Asset})
@@ -71,13 +81,16 @@ func (a *apply) setMarket(b *SetMarket) ([]Field, *Refusal) {
 	return facts, nil
 }
 
+// isHeld tells the accounts that only rules pay into and out of.
+func isHeld(id treasury.AccountID) bool { return strings.HasSuffix(string(id), "/held") }
+
 // maxReference bounds the text that names a deposit outside.
 const maxReference = 128
 
 // deposit brings money in from outside. A reference counts once for ever, so
 // a bank statement entered twice pays in once.
 func (a *apply) deposit(b *Deposit) ([]Field, *Refusal) {
-	if b.Reference == "" || len(b.Reference) > maxReference {
+	if !genesis.PlainText(b.Reference, maxReference) {
 		return nil, refuse(MalformedPayload, Field{"field", "reference"}, Field{"reason", "out_of_range"})
 	}
 	if _, used := a.s.references.Get(b.Reference); used {
@@ -86,6 +99,9 @@ func (a *apply) deposit(b *Deposit) ([]Field, *Refusal) {
 	target := treasury.AccountID(b.Account)
 	if target.IsExternal() {
 		return nil, refuse(InvalidTarget, Field{"reason", "external"}, Field{"account", clip(b.Account)})
+	}
+	if isHeld(target) {
+		return nil, refuse(InvalidTarget, Field{"reason", "held"}, Field{"account", clip(b.Account)})
 	}
 	legs := []treasury.Leg{{From: treasury.External(b.Asset), To: target, Amount: b.Amount}}
 	if refusal := a.s.ledger.Check(legs); refusal != nil {

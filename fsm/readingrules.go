@@ -13,6 +13,9 @@ func (a *apply) submitReading(c *Command, key *Key, b *SubmitReading) ([]Field, 
 	if refusal := checkBodyLane(b.Lane, b.Meter); refusal != nil {
 		return nil, refusal
 	}
+	if refusal := a.s.checkDebt(key.Principal, b.Meter); refusal != nil {
+		return nil, refusal
+	}
 	reading := oracle.SubmitReading{
 		Market: b.Market, Meter: b.Meter, Register: b.Register, MeasuredAt: b.MeasuredAt, IssuedAt: b.IssuedAt,
 		Quality: oracle.Quality(b.Quality), Supersedes: (*oracle.Identity)(b.Supersedes),

@@ -170,7 +170,7 @@ func fromOracle(r *oracle.Refusal) *Refusal {
 	}
 	out := &Refusal{Code: Code(r.Code)}
 	for _, f := range r.Fields {
-		out.Fields = append(out.Fields, Field(f))
+		out.Fields = append(out.Fields, Field{f.Name, clip(f.Value)})
 	}
 	return out
 }
@@ -181,7 +181,16 @@ func fromTreasury(r *treasury.Refusal) *Refusal {
 	}
 	out := &Refusal{Code: Code(r.Code)}
 	for _, f := range r.Fields {
-		out.Fields = append(out.Fields, Field(f))
+		out.Fields = append(out.Fields, Field{f.Name, clip(f.Value)})
 	}
 	return out
 }
+
+// clip bounds a string that is quoted in an outcome, at a whole rune: it may be
+// anything that somebody signed.
+func clip(s string) string {
+	return strings.ToValidUTF8(s[:min(len(s), maxQuoted)], "")
+}
+
+// maxQuoted is more than any id or account takes.
+const maxQuoted = 128

@@ -105,8 +105,14 @@ func ReadSnapshot(g *genesis.Signed, r io.Reader) (*Machine, error) {
 		return nil, fmt.Errorf("snapshot of entry %d: rows have digest %x, header says %x", h.Entry, digest, h.Digest)
 	}
 	s := m.state
+	if s.digest() != h.Digest {
+		return nil, fmt.Errorf("snapshot of entry %d: rows are out of order or double", h.Entry)
+	}
 	if h.Era != s.era() || s.number != h.Entry || s.edge.Size() != h.Size || s.cutCount != h.Cut || (s.digestAt.cut != 0) != (h.Owed != nil) {
 		return nil, fmt.Errorf("snapshot of entry %d: header and rows disagree", h.Entry)
+	}
+	if err := s.consistent(); err != nil {
+		return nil, fmt.Errorf("snapshot of entry %d: %w", h.Entry, err)
 	}
 	m.digest = h.Owed
 	return m, nil

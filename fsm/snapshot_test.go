@@ -2,7 +2,11 @@ package fsm
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"slices"
 	"testing"
+
+	"github.com/tallyvault/tallyvault/fsm/strict"
 )
 
 func snapshotOf(t testing.TB, v *View) []byte {
@@ -82,6 +86,85 @@ func TestDamagedSnapshotsAreRefused(t *testing.T) {
 	for _, n := range []int{0, 5, len(whole) / 2, len(whole) - 1} {
 		if _, err := ReadSnapshot(r.genesis, bytes.NewReader(whole[:n])); err == nil {
 			t.Errorf("cut to %d bytes: accepted", n)
+		}
+	}
+}
+
+// forged is a snapshot of changed rows whose header agrees with them.
+func forged(t *testing.T, r *rig, change func(rows [][]byte) [][]byte) []byte {
+	t.Helper()
+	s := r.m.state
+	var rows [][]byte
+	s.image(func(row []byte) { rows = append(rows, bytes.Clone(row)) })
+	rows = change(rows)
+	sum := sha256.New()
+	for _, row := range rows {
+		_ = writeBlock(sum, row)
+	}
+	var b bytes.Buffer
+	b.WriteString(snapshotMagic)
+	header := strict.Encode(snapshotHeader{
+		Rules: rulesNumber, Cluster: s.genesis.Cluster, Era: s.era(), Entry: s.number,
+		Cut: s.cutCount, Size: s.edge.Size(), Digest: [32]byte(sum.Sum(nil)), Owed: r.m.digest,
+	})
+	for _, block := range append(append([][]byte{header}, rows...), nil) {
+		if err := writeBlock(&b, block); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return b.Bytes()
+}
+
+// A snapshot whose rows no history leads to is refused, even if its digest is
+// that of its rows: going on from it would end in a panic, or in money from
+// nowhere.
+func TestForgedSnapshotsAreRefused(t *testing.T) {
+	r := world(t)
+	hour := int64(3_600_000)
+	r.must(r.sign("sunny", r.reading("m-1", 0, r.now-2*hour)), r.sign("sunny", r.reading("m-1", 5_000, r.now-hour)))
+	r.must(r.sign("windy", r.reading("m-2", 0, r.now-2*hour)), r.sign("windy", r.reading("m-2", 5_000, r.now-hour)))
+	r.must(r.sign("oracle-a", r.attestation(1, 4)), r.sign("oracle-b", r.attestation(1, 4)))
+	r.must(r.sign("sunny", r.rotation("sunny", testKey("sunny 2"), 3)))
+	if _, err := ReadSnapshot(r.genesis, bytes.NewReader(forged(t, r, func(rows [][]byte) [][]byte { return rows }))); err != nil {
+		t.Fatalf("nothing forged: %v", err)
+	}
+	find := func(rows [][]byte, tag ...byte) int {
+		for i, row := range rows {
+			if bytes.HasPrefix(row, tag) {
+				return i
+			}
+		}
+		t.Fatalf("no row %v", tag)
+		return -1
+	}
+	drop := func(tag ...byte) func([][]byte) [][]byte {
+		return func(rows [][]byte) [][]byte { return slices.Delete(rows, find(rows, tag...), find(rows, tag...)+1) }
+	}
+	const settlement = 9 // oracle's tag
+	tests := map[string]func(rows [][]byte) [][]byte{
+		"a row twice": func(rows [][]byte) [][]byte {
+			return slices.Insert(rows, find(rows, rowLane), rows[find(rows, rowLane)])
+		},
+		"rows swapped": func(rows [][]byte) [][]byte {
+			i := find(rows, rowPrincipal)
+			rows[i], rows[i+1] = rows[i+1], rows[i]
+			return rows
+		},
+		"no scalars":              drop(rowScalars),
+		"a cut missing":           drop(rowCut),
+		"a principal missing":     drop(rowPrincipal),
+		"a key missing":           drop(rowKey),
+		"a receivable missing":    drop(rowReceivable),
+		"a settlement missing":    drop(rowOracle, settlement),
+		"an account missing":      drop(rowLedger),
+		"a row of no known table": func(rows [][]byte) [][]byte { return append(rows, []byte{99}) },
+		"an empty row":            func(rows [][]byte) [][]byte { return append(rows, []byte{rowLane}) },
+		"bytes behind a row":      func(rows [][]byte) [][]byte { rows[1] = append(rows[1], 0); return rows },
+		"a row behind its table":  func(rows [][]byte) [][]byte { return append(rows, []byte{rowAlarm, 0, 1, 'x'}) },
+	}
+	for name, change := range tests {
+		if _, err := ReadSnapshot(r.genesis, bytes.NewReader(forged(t, r, change))); err == nil {
+			t.Errorf("%s: accepted", name)
 		}
 	}
 }

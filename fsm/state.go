@@ -103,7 +103,9 @@ const eraZero = "0-0000000000000000000000000000000000000000000000000000000000000
 
 func (s *state) era() string { return eraZero }
 
-func (s *state) epoch() uint64 { return s.clock.height / s.genesis.EpochBlocks }
+func (s *state) epoch() uint64 { return s.epochAt(s.clock.height) }
+
+func (s *state) epochAt(height uint64) uint64 { return height / s.genesis.EpochBlocks }
 
 func (s *state) majority() int { return len(s.genesis.Nodes)/2 + 1 }
 

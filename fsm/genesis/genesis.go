@@ -109,6 +109,9 @@ func FromEnvelope(e envelope.Envelope) (*Signed, error) {
 	if err := s.Validate(); err != nil {
 		return nil, fmt.Errorf("genesis: %w", err)
 	}
+	if err := s.Policy().Validate(); err != nil {
+		return nil, fmt.Errorf("genesis: %w", err)
+	}
 	return s, nil
 }
 

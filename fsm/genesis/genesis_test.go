@@ -165,6 +165,12 @@ func TestValidation(t *testing.T) {
 		{"no name", func(g *Genesis) { g.Name = "" }, "name"},
 		{"plain http", func(g *Genesis) { g.Nodes[0].APIAddress = "http://x" }, "https"},
 		{"small-order key", func(g *Genesis) { g.Nodes[0].NodeKey = [32]byte{1} }, "small order"},
+		{"name with a line break", func(g *Genesis) { g.Name = "test\nn=7 nodes" }, "name"},
+		{"name that reads backwards", func(g *Genesis) { g.Name = "test \u202etset" }, "name"},
+		{"microseconds", func(g *Genesis) { g.CreatedAt *= 1_000 }, "created_at"},
+		{"address with a line", func(g *Genesis) { g.Nodes[0].APIAddress = "https://x\nwitness y" }, "api_address"},
+		{"peer address with a space", func(g *Genesis) { g.Nodes[0].PeerAddress = "x y:1" }, "peer_address"},
+		{"node named as a keyword", func(g *Genesis) { g.Nodes[0].Name = "none" }, "reserved"},
 		{"epoch of nothing", func(g *Genesis) { g.EpochBlocks = 0 }, "epoch_blocks"},
 	}
 	for _, test := range tests {

@@ -121,13 +121,24 @@ func (n Node) validate() error {
 	if n.SealingKey == ([32]byte{}) {
 		return errors.New("sealing_key is zero")
 	}
-	if host, port, ok := strings.Cut(n.PeerAddress, ":"); !ok || host == "" || port == "" {
+	if host, port, ok := strings.Cut(n.PeerAddress, ":"); !ok || host == "" || port == "" || !validAddress(n.PeerAddress) {
 		return fmt.Errorf("peer_address %q: want host:port", n.PeerAddress)
 	}
-	if !strings.HasPrefix(n.APIAddress, "https://") {
+	if !strings.HasPrefix(n.APIAddress, "https://") || !validAddress(n.APIAddress) {
 		return fmt.Errorf("api_address %q: want an https:// URL", n.APIAddress)
 	}
 	return nil
+}
+
+// validAddress reports whether s can stand in a line of a policy file: printable
+// ASCII without spaces.
+func validAddress(s string) bool {
+	for i := range len(s) {
+		if s[i] <= ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return len(s) <= maxAddress
 }
 
 // validName reports whether s is an id: [a-z][a-z0-9._-]{0,63}.

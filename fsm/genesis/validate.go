@@ -3,13 +3,17 @@ package genesis
 import (
 	"errors"
 	"fmt"
-	"unicode/utf8"
 )
 
 // Limits of a committee.
 const (
 	MaxPrincipals = 1_000
 	MaxMarkets    = 16
+	maxName       = 128
+	maxAddress    = 256
+	// maxCreatedAt keeps sums of times inside their type, and tells milliseconds
+	// from microseconds.
+	maxCreatedAt = 1 << 50
 )
 
 // Role names. A role decides which commands a key may sign.
@@ -39,10 +43,10 @@ func CosignersFor(n int, f uint32) uint32 { return (uint32(n)+f)/2 + 1 }
 // Validate checks the content: names, keys, thresholds, windows. The rules of
 // market rows are package oracle's and are checked when the state is built.
 func (g *Genesis) Validate() error {
-	if g.Name == "" || len(g.Name) > 128 || !utf8.ValidString(g.Name) {
-		return errors.New("name: want 1 to 128 bytes of text")
+	if !PlainText(g.Name, maxName) {
+		return fmt.Errorf("name: want 1 to %d bytes of text without control characters", maxName)
 	}
-	if g.CreatedAt <= 0 {
+	if g.CreatedAt <= 0 || g.CreatedAt > maxCreatedAt {
 		return errors.New("created_at: want unix ms")
 	}
 	if err := g.validateTime(); err != nil {
@@ -78,13 +82,21 @@ func (g *Genesis) validateTime() error {
 // validateProduction refuses windows under a day: whoever wants them says so by
 // choosing the custom profile.
 func (g *Genesis) validateProduction() error {
-	day := uint64(24*60*60*1000) / uint64(g.BlockMs)
 	for _, m := range g.Markets {
-		if m.DisputeWindowBlocks < day {
+		if m.DisputeWindowBlocks < g.LeastDisputeWindow() {
 			return fmt.Errorf("market %s: dispute window of %d blocks is under 24 h; choose profile custom if that is meant", m.Market, m.DisputeWindowBlocks)
 		}
 	}
 	return nil
+}
+
+// LeastDisputeWindow is the shortest dispute window, in blocks, that a market of
+// this cluster may ever have.
+func (g *Genesis) LeastDisputeWindow() uint64 {
+	if g.Profile != ProfileProduction {
+		return 1
+	}
+	return 24 * 60 * 60 * 1000 / uint64(g.BlockMs)
 }
 
 func (g *Genesis) validateNodes() error {
