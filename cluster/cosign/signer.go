@@ -88,8 +88,10 @@ func Open(path, origin, name string, key ed25519.PrivateKey) (*Signer, error) {
 	if l.Origin != origin {
 		return nil, fmt.Errorf("%s is about %q, this node's journal is %q", path, l.Origin, origin)
 	}
-	return &Signer{path: path, name: name, key: key,
-		signed: proof.Checkpoint{Origin: origin, Size: l.Size, Root: tlog.Hash(root)}}, nil
+	return &Signer{
+		path: path, name: name, key: key,
+		signed: proof.Checkpoint{Origin: origin, Size: l.Size, Root: tlog.Hash(root)},
+	}, nil
 }
 
 // Last is the checkpoint signed last; size zero if none was.

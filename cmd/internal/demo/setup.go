@@ -18,8 +18,10 @@ const payerFunds = 1_000_000_000
 // is a threshold command, signed by two of the three admins.
 func (c *committee) setup(ctx context.Context, api *client.Client, meters []*meter) error {
 	for _, p := range []struct{ name, role string }{
-		{gridCoop, genesis.RoleProvider}, {sunCoop, genesis.RoleProvider},
-		{cityUtility, genesis.RolePayer}, {greenFund, genesis.RolePayer},
+		{gridCoop, genesis.RoleProvider},
+		{sunCoop, genesis.RoleProvider},
+		{cityUtility, genesis.RolePayer},
+		{greenFund, genesis.RolePayer},
 	} {
 		key, err := c.newPerson(p.name)
 		if err != nil {
