@@ -71,9 +71,17 @@ func newRig(t testing.TB, change ...func(*genesis.Genesis)) *rig {
 		})
 	}
 	for _, p := range []struct{ name, role string }{
-		{"alice", "admin"}, {"bob", "admin"}, {"carol", "admin"},
-		{"oracle-a", "oracle"}, {"oracle-b", "oracle"}, {"oracle-c", "oracle"},
-		{"sunny", "provider"}, {"windy", "provider"}, {"city", "payer"}, {"village", "payer"}, {"ada", "auditor"},
+		{"alice", "admin"},
+		{"bob", "admin"},
+		{"carol", "admin"},
+		{"oracle-a", "oracle"},
+		{"oracle-b", "oracle"},
+		{"oracle-c", "oracle"},
+		{"sunny", "provider"},
+		{"windy", "provider"},
+		{"city", "payer"},
+		{"village", "payer"},
+		{"ada", "auditor"},
 	} {
 		key := testKey(p.name)
 		r.people[p.name], r.roles[p.name] = key, p.role
