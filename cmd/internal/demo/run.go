@@ -3,7 +3,6 @@ package demo
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -65,13 +64,12 @@ func emptyDir(dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	f, err := os.Open(dir)
+	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return err
 	}
-	defer f.Close() //nolint:errcheck // nothing was written
-	if names, err := f.Readdirnames(1); err != io.EOF {
-		return fmt.Errorf("directory %s is not empty (it has %v): name another with --dir (%v)", dir, names, err)
+	if len(entries) > 0 {
+		return fmt.Errorf("directory %s is not empty (it has %s): name another with --dir", dir, entries[0].Name())
 	}
 	return nil
 }

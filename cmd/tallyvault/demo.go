@@ -1,0 +1,138 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+	"golang.org/x/term"
+
+	"github.com/tallyvault/tallyvault/cmd/internal/demo"
+	"github.com/tallyvault/tallyvault/cmd/internal/intervals"
+)
+
+// demoCommand runs a committee of three in this process.
+func demoCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "demo",
+		Usage: "run a committee of three on this machine, with real signatures, money and receipts",
+		Description: `Starts three nodes with Raft, TLS and data directories of their own on free
+loopback ports, registers providers, payers and meters, lets oracle agents
+attest to readings, settles them, tries some mischief, and verifies every
+receipt offline. Needs no configuration and no network.
+
+Readings come from believable households and PV plants made from a seed, or
+from a CSV file of interval values:
+
+   tallyvault demo
+   tallyvault demo --for 60s --households 50 --pv 20 --seed 7
+   tallyvault demo --input meters.csv --format csv --tz Australia/Sydney
+   tallyvault demo --input wide.csv --start 2022-01-01T00:00:00Z --interval 1h
+
+Times of a file are shifted so that its newest reading is now.`,
+		Flags: append([]cli.Flag{
+			&cli.DurationFlag{Name: "for", Value: 20 * time.Second, Usage: "how long providers submit readings"},
+			&cli.StringFlag{Name: "dir", Usage: "directory to leave everything in, empty or absent (default: a new temporary one)"},
+			&cli.BoolFlag{Name: "json", Usage: "print one JSON object on standard output at the end"},
+			&cli.IntFlag{Name: "households", Value: 24, Usage: "how many households to generate"},
+			&cli.IntFlag{Name: "pv", Value: 8, Usage: "how many PV plants to generate"},
+			&cli.Uint64Flag{Name: "seed", Value: 1, Usage: "what the generated data follow from"},
+		}, inputFlags()...),
+		Action: runDemo,
+	}
+}
+
+// inputFlags say how to read a file of interval values.
+func inputFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "input", Usage: "`FILE` of interval values instead of generated data"},
+		&cli.StringFlag{Name: "format", Value: "csv", Usage: "format of the input: csv"},
+		&cli.StringFlag{Name: "layout", Usage: "long (one value a row) or wide (one meter a column); found out when not given"},
+		&cli.StringFlag{Name: "meter-column", Usage: "column that names the meter, in a long file"},
+		&cli.StringFlag{Name: "time-column", Usage: "column with the start of the interval"},
+		&cli.StringFlag{Name: "value-column", Usage: "column with the value, in a long file"},
+		&cli.StringFlag{Name: "meter-columns", Usage: "columns that are meters, in a wide file, comma-separated; * and ? are wildcards"},
+		&cli.StringFlag{Name: "tz", Usage: "zone of times without an offset: a name such as Europe/Berlin, or +10:00"},
+		&cli.StringFlag{Name: "start", Usage: "start of the first interval where the file has no usable times, e.g. 2022-01-01T00:00:00Z"},
+		&cli.DurationFlag{Name: "interval", Usage: "length of an interval, e.g. 30m or 1h"},
+		&cli.StringFlag{Name: "unit", Value: "kwh", Usage: "unit of the values: kwh, wh, or w for average power"},
+		&cli.IntFlag{Name: "meters", Value: 64, Usage: "most meters to take from the file"},
+	}
+}
+
+func runDemo(c *cli.Context) error {
+	if c.NArg() > 0 {
+		return usage("demo takes no arguments, found %q", c.Args().First())
+	}
+	config := demo.Config{
+		Dir: c.String("dir"), For: c.Duration("for"), Households: c.Int("households"), PV: c.Int("pv"), Seed: c.Uint64("seed"),
+		Version: version(), Verify: demo.Child,
+		Progress: &demo.Screen{Out: c.App.ErrWriter, Terminal: term.IsTerminal(int(os.Stderr.Fd()))},
+	}
+	if path := c.String("input"); path != "" {
+		options, err := readOptions(c)
+		if err != nil {
+			return err
+		}
+		file, err := os.Open(path)
+		if err != nil {
+			return err
+		}
+		defer file.Close() //nolint:errcheck // nothing was written
+		config.Input, config.Intervals = file, options
+	}
+	if config.Dir == "" {
+		dir, err := os.MkdirTemp("", "tallyvault-demo-")
+		if err != nil {
+			return err
+		}
+		config.Dir = dir
+	}
+	summary, err := demo.Run(c.Context, config)
+	if err != nil {
+		return fmt.Errorf("demo in %s: %w", config.Dir, err)
+	}
+	summary.Tell(c.App.ErrWriter, "tallyvault")
+	if c.Bool("json") {
+		out, err := json.Marshal(summary)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintln(c.App.Writer, string(out)) //nolint:errcheck // standard output
+	}
+	if !summary.Clean() {
+		return fmt.Errorf("demo in %s: not everything held, see above", config.Dir)
+	}
+	return nil
+}
+
+// readOptions turns the input flags into options of package intervals.
+func readOptions(c *cli.Context) (intervals.Options, error) {
+	o := intervals.Options{
+		Layout:      intervals.Layout(c.String("layout")),
+		MeterColumn: c.String("meter-column"), TimeColumn: c.String("time-column"), ValueColumn: c.String("value-column"),
+		Interval: c.Duration("interval"), Unit: intervals.Unit(c.String("unit")),
+		Limit: intervals.Limit{Meters: c.Int("meters")},
+	}
+	if format := c.String("format"); format != "csv" {
+		return o, usage("format %q is not known: want csv", format)
+	}
+	if list := c.String("meter-columns"); list != "" {
+		o.MeterColumns = strings.Split(list, ",")
+	}
+	var err error
+	if tz := c.String("tz"); tz != "" {
+		if o.TZ, err = intervals.ParseZone(tz); err != nil {
+			return o, usage("--tz: %v", err)
+		}
+	}
+	if start := c.String("start"); start != "" {
+		if o.Start, err = intervals.ParseTime(start, o.TZ); err != nil {
+			return o, usage("--start: %v", err)
+		}
+	}
+	return o, nil
+}
