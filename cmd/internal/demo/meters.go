@@ -71,7 +71,9 @@ func lieOnce(meters []*meter, all []households.Series) {
 		if lied[s.Kind] {
 			continue
 		}
-		for at := len(s.Points) / 3; at < len(s.Points)-1 && !lied[s.Kind]; at++ {
+		n := len(s.Points)
+		for k := 0; k < n && !lied[s.Kind]; k++ {
+			at := (n/3 + k) % n // at the first chance behind a third, else before it
 			lie, ok := s.Overload(at)
 			if s.Kind == households.PV {
 				lie, ok = s.SunAtNight(at)
