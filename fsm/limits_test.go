@@ -106,7 +106,7 @@ func TestFullestEntry(t *testing.T) {
 }
 
 // One Apply takes at most so many due items, says that there are more, and none
-// is lost.
+// is lost. What waits in the queue is over nevertheless: no vote counts.
 func TestDueItemsAreTakenInSteps(t *testing.T) {
 	const readings = 2*MaxDueItems + 1
 	r := world(t, func(g *genesis.Genesis) { g.Markets[0].MaxPendingPerMeter = readings })
@@ -118,8 +118,16 @@ func TestDueItemsAreTakenInSteps(t *testing.T) {
 		r.must(commands...)
 	}
 	r.now += int64(r.genesis.Markets[0].ExpiryBlocks) * int64(r.genesis.BlockMs)
+	vote := r.sign("oracle-a", r.attestation(readings, readings))
 	for i, want := range []int{MaxDueItems, MaxDueItems, 1} {
-		result := r.apply(&Entry{Statements: r.statements()})
+		e := &Entry{Statements: r.statements()}
+		if i == 1 {
+			e = &Entry{Commands: []*Command{vote}}
+		}
+		result := r.apply(e)
+		if i == 1 && result.Outcomes[0].Result[1] != number("late", 1) {
+			t.Errorf("a vote on what is over: %v", result.Outcomes[0])
+		}
 		if got := len(result.Receipts); got != want || result.DueLeft != (i < 2) {
 			t.Errorf("step %d: %d readings expired, more due: %v", i, got, result.DueLeft)
 		}

@@ -33,7 +33,7 @@ type Attestation struct {
 // readings in the ranges.
 type AttestResult struct {
 	Counted         uint32 // votes that were tallied
-	Late            uint32 // the reading was decided already
+	Late            uint32 // the reading was decided already, or its time is over
 	Repeated        uint32 // the same was said before
 	Equivocations   uint32 // something else was said before
 	NotInElectorate uint32 // the oracle has no vote on the reading

@@ -229,3 +229,22 @@ func TestIdentityWindow(t *testing.T) {
 		t.Errorf("the image has %d rows", n)
 	}
 }
+
+// TestVotesEndWithTheirTime lets a caller be late with its due items: from the
+// height on at which a reading expires no vote counts, and its first voters may
+// still contradict themselves.
+func TestVotesEndWithTheirTime(t *testing.T) {
+	m := energy()
+	m.ExpiryBlocks = 10
+	s := world(t, m, 3, "roof")
+	take(t, s, at(0), "roof", 100)
+	result, _ := attest(t, s, at(9_999), oracleNamed(0), 1, 1)
+	if result.Counted != 1 {
+		t.Errorf("in time: %+v", result)
+	}
+	result, fx := attest(t, s, at(10_000), oracleNamed(1), 1, 1)
+	if result.Late != 1 || len(fx) != 0 {
+		t.Errorf("at its height: %+v, %v", result, fx)
+	}
+	expect(t, s.Expire(at(10_000), "energy", 1), "closed 1 quorum_failed 1 of 2")
+}

@@ -76,8 +76,10 @@
 // vote of an oracle on a reading stands. The same again is repeated; accept
 // against reject, or two different observed values, is an equivocation: the
 // first is recorded as [Equivocated], once per reading and oracle, and changes
-// nothing else. A first vote on a reading that is decided is late. Saying a
-// value later that was left out at first is a repetition, not a contradiction.
+// nothing else. A first vote is late on a reading that is decided, and from the
+// height of its [DueExpire] on: heights decide, not how soon the caller comes to
+// its due items. Saying a value later that was left out at first is a repetition,
+// not a contradiction.
 //
 // With accept and reject the weights of the two camps and
 //

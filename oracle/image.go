@@ -158,6 +158,7 @@ func imageReadings(s *State, emit func([]byte)) {
 			w.AddUint64(uint64(r.sub.issuedAt))
 			w.AddUint64(uint64(r.sub.acceptedAt))
 			w.AddUint64(r.sub.acceptedHeight)
+			w.AddUint64(r.sub.expires)
 			w.AddUint64(r.sub.electorate)
 			addString(w, r.sub.quality.ClockSync)
 			addString(w, r.sub.quality.MeterStatus)

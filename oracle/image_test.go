@@ -124,7 +124,7 @@ func TestImageGolden(t *testing.T) {
 	energyKey, id2 := text("energy"), identity(2)
 	terms := func(unit string, price uint64, stage string) string {
 		return text("electricity") + text(unit) + u64(price) + text("BLOCK") + u32(100) + u64(300_000) + u64(7*24*hourMs) +
-			u32(50_000) + u32(660_000) + u64(600) + u64(100) + u32(1_000) + u32(MaxLiveReadings) + text(ModeRealTime) + text(stage)
+			u32(50_000) + u32(660_000) + u64(100_000) + u64(100) + u32(1_000) + u32(MaxLiveReadings) + text(ModeRealTime) + text(stage)
 	}
 	want := []string{
 		"01" + energyKey + terms("kWh", 25, "live") + u64(2) + u64(4) + u64(1),
@@ -140,9 +140,9 @@ func TestImageGolden(t *testing.T) {
 		"06" + text("roof") + energyKey + text("sun") + text("grid") + u64(10_000) + u64(quarter) + "03" + "01" + u64(8_110) + u64(morning+hourMs) + u64(250),
 		"07" + energyKey + u64(1) + "04" + identity(1).String() + id2.String() + identity(3).String() + identity(4).String(),
 		"08" + energyKey + u64(3) + identity(3).String() + text("roof") + u64(9_000) + u64(morning+2*hourMs) + u64(morning+2*hourMs) +
-			u64(morning+2*hourMs) + u64(7_200) + u64(2) + text("synced") + text("ok") + u64(0b010) + u64(0) + "00" + u64(0b010) + "01" + "01" + u64(9_001),
+			u64(morning+2*hourMs) + u64(7_200) + u64(107_200) + u64(2) + text("synced") + text("ok") + u64(0b010) + u64(0) + "00" + u64(0b010) + "01" + "01" + u64(9_001),
 		"08" + energyKey + u64(4) + identity(4).String() + text("roof") + u64(9_900) + u64(morning+3*hourMs) + u64(morning+3*hourMs) +
-			u64(morning+3*hourMs) + u64(10_800) + u64(2) + text("synced") + text("ok") + u64(0b100) + u64(0) + "01" + u64(0) + "00",
+			u64(morning+3*hourMs) + u64(10_800) + u64(110_800) + u64(2) + text("synced") + text("ok") + u64(0b100) + u64(0) + "01" + u64(0) + "00",
 		"09" + energyKey + u64(1) + text("roof") + text("sun") + text("grid") + text("BLOCK") + "0001" + id2.String() +
 			u64(2) + u64(2) + u64(100) + u64(8_110) + u64(8_010) + u64(morning) + u64(morning+hourMs) + u64(25) + u64(0) + u64(250) +
 			u64(3_600) + u64(0) + u64(0) + u64(200) + u64(0) + u64(2) + u64(0) + u64(198) + "03" + u32(100) + "00",

@@ -29,6 +29,7 @@ func newLife(t *rapid.T) *life {
 	m.QuorumThresholdPpm = rapid.SampledFrom([]uint32{500_001, 600_000, 670_000, 1_000_000}).Draw(t, "threshold")
 	m.DeviationPpm = rapid.SampledFrom([]uint32{0, 50_000, 1_000_000}).Draw(t, "deviation")
 	m.MaxPendingPerMeter, m.MaxLiveReadings = 6, 12
+	m.ExpiryBlocks = rapid.SampledFrom([]uint64{8, 600}).Draw(t, "expiry")
 	l := &life{t: t, s: NewState(), w: newTwin(m), c: at(0), credited: map[string]uint64{}, start: map[string]uint64{}}
 	l.allow(l.s.AddMarket(m))
 	l.allow(l.s.AddProvider("sun"))

@@ -12,7 +12,7 @@ func loadReading(s *State, r *reader) error {
 	market, sub := r.id(), &submission{number: r.u64(), identity: r.identity()}
 	meterID := r.id()
 	sub.register, sub.measuredAt, sub.issuedAt = r.u64(), r.i64(), r.i64()
-	sub.acceptedAt, sub.acceptedHeight, sub.electorate = r.i64(), r.u64(), r.u64()
+	sub.acceptedAt, sub.acceptedHeight, sub.expires, sub.electorate = r.i64(), r.u64(), r.u64(), r.u64()
 	sub.quality = Quality{r.string(), r.string()}
 	row := liveRow{sub: sub, accept: r.u64(), reject: r.u64(), decided: r.bool(), said: r.testimony()}
 	b, err := s.inBook(r, market, sub.number, "")
@@ -55,6 +55,9 @@ func (b *book) checkSubmission(sub *submission, meter meterRow) error {
 	}
 	if sub.measuredAt < 0 || sub.measuredAt > maxUnixMs || meter.hasBase && sub.measuredAt <= meter.baseMeasuredAt {
 		return fmt.Errorf("measured at %d is out of range", sub.measuredAt)
+	}
+	if sub.expires <= sub.acceptedHeight || sub.expires-sub.acceptedHeight > maxBlocks {
+		return fmt.Errorf("accepted at height %d, it expires at %d", sub.acceptedHeight, sub.expires)
 	}
 	if !validQualityWord(sub.quality.ClockSync) || !validQualityWord(sub.quality.MeterStatus) {
 		return errors.New("quality is malformed")

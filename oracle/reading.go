@@ -57,6 +57,8 @@ type Reading struct {
 	// AcceptedHeight and AcceptedAt are the cluster's clock when it came in.
 	AcceptedHeight uint64
 	AcceptedAt     int64
+	// ExpiresHeight is when its time to find a quorum is over.
+	ExpiresHeight uint64
 
 	// Electorate is the number of the electorate that tallies it.
 	Electorate uint64
@@ -78,6 +80,7 @@ type submission struct {
 	measuredAt, issuedAt int64
 	acceptedAt           int64
 	acceptedHeight       uint64
+	expires              uint64 // the height from which on no vote counts
 	electorate           uint64
 	quality              Quality
 }
@@ -101,7 +104,7 @@ func (r liveRow) reading() Reading {
 	out := Reading{
 		Number: r.sub.number, Identity: r.sub.identity, Market: r.sub.meter.market, Meter: r.sub.meter.id,
 		Register: r.sub.register, MeasuredAt: r.sub.measuredAt, IssuedAt: r.sub.issuedAt, Quality: r.sub.quality,
-		AcceptedHeight: r.sub.acceptedHeight, AcceptedAt: r.sub.acceptedAt, Electorate: r.sub.electorate,
+		AcceptedHeight: r.sub.acceptedHeight, ExpiresHeight: r.sub.expires, AcceptedAt: r.sub.acceptedAt, Electorate: r.sub.electorate,
 		Accept: r.accept, Reject: r.reject,
 	}
 	if r.said != nil {

@@ -42,8 +42,9 @@ func (s *State) Submit(c Clock, provider string, r SubmitReading, id Identity) (
 		meter = k.remove(old, meter)
 		k.fx = append(k.fx, Closed{Reading: old.reading(), Status: Superseded})
 	}
-	number := s.enter(b, c, r, id, meter)
-	return number, append(k.fx, DueExpire{b.row.ID, number, c.Height + b.row.ExpiryBlocks}), nil
+	expires := c.Height + b.row.ExpiryBlocks
+	number := s.enter(b, c, r, id, meter, expires)
+	return number, append(k.fx, DueExpire{b.row.ID, number, expires}), nil
 }
 
 // admit asks everything about a reading that does not depend on other live
@@ -137,13 +138,13 @@ func (b *book) room(meter meterRow, replaces bool) *Refusal {
 }
 
 // enter writes an allowed reading into the tables under a fresh number.
-func (s *State) enter(b *book, c Clock, r SubmitReading, id Identity, meter meterRow) uint64 {
+func (s *State) enter(b *book, c Clock, r SubmitReading, id Identity, meter meterRow, expires uint64) uint64 {
 	b.lastNumber++
 	number := b.lastNumber
 	sub := &submission{
 		number: number, identity: id, meter: meter.spec, register: r.Register,
 		measuredAt: r.MeasuredAt, issuedAt: r.IssuedAt, acceptedAt: c.Now, acceptedHeight: c.Height,
-		electorate: b.newest,
+		expires: expires, electorate: b.newest,
 		// The words are cloned: they would keep the whole payload in memory.
 		quality: Quality{strings.Clone(r.Quality.ClockSync), strings.Clone(r.Quality.MeterStatus)},
 	}

@@ -109,7 +109,7 @@ func TestSubmitEdges(t *testing.T) {
 		if ref != nil || n != 2 {
 			t.Errorf("%s: number %d, %v", name, n, ref)
 		}
-		expect(t, fx, "due-expire 2 at 10600")
+		expect(t, fx, "due-expire 2 at 110000")
 		consistent(t, s)
 	}
 }
@@ -155,7 +155,7 @@ func TestSubmitKeepsWhatWasSigned(t *testing.T) {
 	want := Reading{
 		Number: 1, Identity: identity(1), Market: "energy", Meter: "roof", Register: 9,
 		MeasuredAt: morning + 1, IssuedAt: morning + 3, Quality: Quality{"synced", "ok"},
-		AcceptedHeight: 42, AcceptedAt: morning + 5, Electorate: 1,
+		AcceptedHeight: 42, AcceptedAt: morning + 5, ExpiresHeight: 100_042, Electorate: 1,
 	}
 	if !ok || !reflect.DeepEqual(got, want) {
 		t.Errorf("the reading is\n%v, want\n%v", got, want)
@@ -180,7 +180,7 @@ func TestSupersede(t *testing.T) {
 	if n != 2 {
 		t.Errorf("number %d", n)
 	}
-	expect(t, fx, "closed 1 superseded", "due-expire 2 at 602")
+	expect(t, fx, "closed 1 superseded", "due-expire 2 at 100002")
 	if accept, reject, total, required := s.Tally(must(t, s, 2)); accept != 0 || reject != 0 || total != 3 || required != 2 {
 		t.Errorf("the tally is %d, %d of %d, %d", accept, reject, total, required)
 	}

@@ -36,6 +36,7 @@ type twinReading struct {
 	register, at int64
 	id           Identity
 	elected      int
+	expires      uint64
 	votes        map[string]verdict
 	live, quorum bool
 }
@@ -97,7 +98,7 @@ func (w *twin) submit(c Clock, r SubmitReading, id Identity) (lines []string, re
 	}
 	w.readings = append(w.readings, &twinReading{
 		meter: r.Meter, register: int64(r.Register), at: r.MeasuredAt, id: id,
-		elected: len(w.elected) - 1, votes: map[string]verdict{}, live: true,
+		elected: len(w.elected) - 1, expires: c.Height + w.row.ExpiryBlocks, votes: map[string]verdict{}, live: true,
 	})
 	return append(lines, fmt.Sprintf("due-expire %d at %d", len(w.readings), c.Height+w.row.ExpiryBlocks)), ""
 }
@@ -140,7 +141,7 @@ func (w *twin) attest(c Clock, oracle string, from, to int, said map[int]verdict
 			lines = append(lines, fmt.Sprintf("equivocated %s %d %s %s", oracle, n, first, v))
 		case voted:
 			res.Repeated++
-		case r.quorum:
+		case r.quorum, c.Height >= r.expires:
 			res.Late++
 		default:
 			res.Counted++

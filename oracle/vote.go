@@ -68,7 +68,8 @@ func (v *voting) vote(number uint64) {
 		v.again(row, said)
 		return
 	}
-	if row.decided {
+	// The height decides, not whether Expire was called yet: due items queue.
+	if row.decided || v.c.Height >= row.sub.expires {
 		v.result.Late++
 		return
 	}

@@ -18,7 +18,7 @@ func energy() Market {
 	return Market{
 		ID: "energy", Noun: "electricity", Unit: "kWh", UnitPrice: 25, Asset: "BLOCK", FeeBps: 100,
 		SkewMs: 300_000, MaxReadingAgeMs: 7 * 24 * hourMs, DeviationPpm: 50_000, QuorumThresholdPpm: 660_000,
-		ExpiryBlocks: 600, DisputeWindowBlocks: 100, MaxPendingPerMeter: 1_000, MaxLiveReadings: MaxLiveReadings,
+		ExpiryBlocks: 100_000, DisputeWindowBlocks: 100, MaxPendingPerMeter: 1_000, MaxLiveReadings: MaxLiveReadings,
 		Mode: ModeRealTime, Stage: StageLive,
 	}
 }
