@@ -23,8 +23,9 @@ func auditCommand() *cli.Command {
 		Usage: "re-run everything from the genesis and compare every leaf",
 		Description: `Runs the state machine again over a journal's commands and demands the same
 receipts, roots and balances. It names the first leaf that disagrees. The journal is
-a node's directory (read only; the node may run), a copy of one, or the URL of a
-node, whose leaves take --key unless its reads are public.
+the directory of a node that was stopped in order, a copy of one (nothing in it is
+changed), or the URL of a running node, whose leaves take --key unless its reads are
+public.
 
    tallyvault audit --genesis genesis.json --journal /var/lib/tallyvault/journal
    tallyvault audit --genesis genesis.json --journal https://a.example:8443 --key auditor.key
@@ -75,9 +76,19 @@ func runAudit(c *cli.Context) error {
 		err = printf(c, "%s", auditWords(report))
 	}
 	if err == nil && !report.Clean() {
+		if unfinished(config, report) {
+			tell(c, "The directory holds less than its node has published. If the node runs or was killed, that is no\ndamage: start it, and audit it by its URL, or again after it was stopped in order.\n")
+		}
 		return told(exitRefused)
 	}
 	return err
+}
+
+// unfinished says that a directory's journal ends before the checkpoint beside
+// it: what a node has written since its last sync is in Raft's log only.
+func unfinished(config audit.Config, r audit.Report) bool {
+	m := r.FirstMismatch
+	return config.Dir != "" && m != nil && m.Recorded == nil && m.Leaf == r.Leaves && r.Leaves < r.Checkpoint.Size
 }
 
 // journalOf says where the leaves come from. The caller must call done.

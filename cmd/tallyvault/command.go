@@ -8,6 +8,7 @@ import (
 
 	"github.com/tallyvault/tallyvault/cmd/internal/compose"
 	"github.com/tallyvault/tallyvault/fsm"
+	"github.com/tallyvault/tallyvault/fsm/envelope"
 )
 
 func commandCommand() *cli.Command {
@@ -49,9 +50,10 @@ Fill in the rest; 64-bit numbers stay strings, times are unix milliseconds.
 
    tallyvault command template deposit --genesis genesis.json > draft.json`,
 		Flags: []cli.Flag{
-			genesisFlag("for which the command is"), validForFlag(), outFlag("the draft"),
+			genesisFlag("for which the command is"), validForFlag(), outFlag("the draft"), passphraseFlag(),
 			&cli.StringFlag{Name: "lane", Value: "0", Usage: "lane of a command with one signature: 0 to 15, or m/METER"},
 			&cli.Uint64Flag{Name: "nonce", Value: 1, Usage: "its nonce, above the last one of the key's lane"},
+			&cli.StringFlag{Name: "signer", Usage: "`FILE` of the key that will sign it, private or public; others then cannot"},
 		},
 		Action: commandTemplate,
 	}
@@ -86,7 +88,19 @@ func commandTemplate(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	text, optional, err := compose.Template(c.Args().First(), p, c.String("lane"), c.Uint64("nonce"))
+	var signer *envelope.KeyID
+	if c.IsSet("signer") {
+		k, err := lookAtKey(c, c.String("signer"))
+		if err != nil {
+			return err
+		}
+		id, err := envelope.ParseKeyID(k.KeyID)
+		if err != nil {
+			return err
+		}
+		signer = &id
+	}
+	text, optional, err := compose.Template(c.Args().First(), p, c.String("lane"), c.Uint64("nonce"), signer)
 	if err != nil {
 		return usage("%v", err)
 	}

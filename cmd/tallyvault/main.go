@@ -16,6 +16,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 )
 
@@ -31,6 +32,18 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	// their usual force again, for whoever does not want to wait.
 	context.AfterFunc(ctx, stop)
 
+	dropEmptyVariables()
 	app := newApp(args, stdin, stdout, stderr)
 	return report(app.RunContext(ctx, arrange(app, args)), stderr)
+}
+
+// dropEmptyVariables makes a variable that is set to nothing the same as one that
+// is not set. The library would take it for a setting.
+func dropEmptyVariables() {
+	for _, entry := range os.Environ() {
+		name, value, _ := strings.Cut(entry, "=")
+		if value == "" && strings.HasPrefix(name, "TALLYVAULT_") {
+			_ = os.Unsetenv(name) // fails for malformed names only, which Environ has none of
+		}
+	}
 }

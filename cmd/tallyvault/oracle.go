@@ -225,7 +225,8 @@ func attestation(market string, list []api.Reading, rejects []uint64) (fsm.Attes
 }
 
 func signAttestation(ctx context.Context, c *cli.Context, node *client.Client, key keyfile.Key, b fsm.Attest, list []api.Reading) (envelope.Envelope, error) {
-	nonce, err := node.NextNonce(ctx, envelope.KeyID(key.ID()), c.String("lane"))
+	signer := envelope.KeyID(key.ID())
+	nonce, err := node.NextNonce(ctx, signer, c.String("lane"))
 	if err != nil {
 		return envelope.Envelope{}, fmt.Errorf("asking for the next nonce of lane %s: %w", c.String("lane"), err)
 	}
@@ -233,7 +234,7 @@ func signAttestation(ctx context.Context, c *cli.Context, node *client.Client, k
 	if err != nil {
 		return envelope.Envelope{}, err
 	}
-	b.Header = p.Single(c.String("lane"), nonce)
+	b.Header = p.Single(c.String("lane"), nonce, &signer)
 	e := compose.Unsigned("attest", b)
 	g, err := readGenesis(c)
 	if err != nil {

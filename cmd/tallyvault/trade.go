@@ -34,7 +34,8 @@ func submitReadingCommand(market string) *cli.Command {
 		Usage: "sign and send what a meter's register says",
 		Description: fmt.Sprintf(`Asks a node for the next nonce of the meter's lane, signs the reading and sends
 it. If the outcome stays unknown (exit status 3), the signed command is kept in a
-file: submit that file again rather than reading anew.
+file: submit that file again rather than reading anew. With --out it is kept in
+any case, before it is sent.
 
 --register is in the market's unit, as the meter shows it; --register-units is
 the plain count of 10^-decimals of it, as the payload has it.
@@ -51,7 +52,7 @@ the plain count of 10^-decimals of it, as the payload has it.
 			&cli.StringFlag{Name: "meter-status", Value: "ok", Usage: "what the meter says of itself"},
 			&cli.StringFlag{Name: "supersedes", Usage: "`IDENTITY` of the pending reading whose place it takes"},
 			&cli.StringFlag{Name: "lane", Usage: "lane of the nonce (default: the meter's own)"},
-			keyFlag("the provider"), validForFlag(), jsonFlag(), waitFinalFlag(),
+			keyFlag("the provider"), validForFlag(), jsonFlag(), waitFinalFlag(), outFlag("the signed command, before it is sent,"),
 			&cli.BoolFlag{Name: "wait-closed", Usage: "wait until the reading is settled, rejected or expired"},
 		}, clusterFlags()...),
 		Action: submitReading,
@@ -81,8 +82,13 @@ func submitReading(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	if c.IsSet("out") {
+		if err := createFile(c.String("out"), append(e.JSON(), '\n')); err != nil {
+			return err
+		}
+	}
 	outcome, status, err := send(ctx, c, node, e)
-	if status == exitUnknown {
+	if status == exitUnknown && !c.IsSet("out") {
 		keepUnknown(c, e)
 	}
 	if err != nil {
@@ -125,7 +131,8 @@ func signReading(ctx context.Context, c *cli.Context, node *client.Client, key k
 	if lane == "" {
 		lane = "m/" + b.Meter
 	}
-	nonce, err := node.NextNonce(ctx, envelope.KeyID(key.ID()), lane)
+	signer := envelope.KeyID(key.ID())
+	nonce, err := node.NextNonce(ctx, signer, lane)
 	if err != nil {
 		return envelope.Envelope{}, fmt.Errorf("asking for the next nonce of lane %s: %w", lane, err)
 	}
@@ -133,7 +140,7 @@ func signReading(ctx context.Context, c *cli.Context, node *client.Client, key k
 	if err != nil {
 		return envelope.Envelope{}, err
 	}
-	b.Header = p.Single(lane, nonce)
+	b.Header = p.Single(lane, nonce, &signer)
 	return compose.Sign(compose.Unsigned("submit_reading", b), key.Ed25519())
 }
 

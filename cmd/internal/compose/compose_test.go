@@ -31,10 +31,12 @@ func deposit(t *testing.T) envelope.Envelope {
 	return Unsigned("deposit", fsm.Deposit{ThresholdHeader: h, Account: "payer/grid", Asset: "BLOCK", Amount: uint128.From64(5), Reference: "r-1"})
 }
 
+var signer = envelope.KeyIDOf(key(1).Public().(ed25519.PublicKey))
+
 // Every command has a template, and what a template says is a draft of it.
 func TestTemplatesAreDrafts(t *testing.T) {
 	for _, name := range fsm.CommandNames() {
-		text, _, err := Template(name, place, "3", 8)
+		text, _, err := Template(name, place, "3", 8, &signer)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -49,18 +51,18 @@ func TestTemplatesAreDrafts(t *testing.T) {
 			t.Errorf("%s was read as %v, %v", name, c, err)
 			continue
 		}
-		if h := c.Single(); h != nil && (h.Lane != "3" || h.Nonce != 8 || h.ExpiresAt-h.IssuedAt != SingleLife.Milliseconds()) {
+		if h := c.Single(); h != nil && (h.Lane != "3" || h.Nonce != 8 || *h.Signer != signer || h.ExpiresAt-h.IssuedAt != SingleLife.Milliseconds()) {
 			t.Errorf("%s: header %+v", name, h)
 		}
 		if h := c.Threshold(); h != nil && (h.Salt == [16]byte{} || h.ExpiresAt-h.IssuedAt != ThresholdLife.Milliseconds()) {
 			t.Errorf("%s: header %+v", name, h)
 		}
 	}
-	_, optional, err := Template("attest", place, "0", 1)
+	_, optional, err := Template("attest", place, "0", 1, nil)
 	if err != nil || !slices.Equal(optional, []string{"signer", "rejects", "values"}) {
 		t.Errorf("optional members of attest: %v, %v", optional, err)
 	}
-	if _, _, err := Template("withdraw_everything", place, "0", 1); err == nil || !strings.Contains(err.Error(), "submit_reading") {
+	if _, _, err := Template("withdraw_everything", place, "0", 1, nil); err == nil || !strings.Contains(err.Error(), "submit_reading") {
 		t.Errorf("error %v", err)
 	}
 }
@@ -88,7 +90,7 @@ func TestSignaturesGatherOnUnchangedBytes(t *testing.T) {
 }
 
 func TestSingleCommandsTakeOneSignature(t *testing.T) {
-	e := Unsigned("revoke_key", fsm.RevokeKey{Header: place.Single("0", 1)})
+	e := Unsigned("revoke_key", fsm.RevokeKey{Header: place.Single("0", 1, nil)})
 	if _, err := Sign(e, key(1), key(2)); err == nil {
 		t.Error("two keys signed")
 	}
@@ -98,6 +100,16 @@ func TestSingleCommandsTakeOneSignature(t *testing.T) {
 	}
 	if _, err := Sign(e, key(2)); err == nil || !strings.Contains(err.Error(), "exactly one signature") {
 		t.Errorf("error %v", err)
+	}
+}
+
+func TestNamedSignerAloneMaySign(t *testing.T) {
+	e := Unsigned("revoke_key", fsm.RevokeKey{Header: place.Single("0", 1, &signer)})
+	if _, err := Sign(e, key(2)); err == nil || !strings.Contains(err.Error(), "names key "+signer.String()) {
+		t.Errorf("error %v", err)
+	}
+	if _, err := Sign(e, key(1)); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -125,12 +137,12 @@ func TestReadRefuses(t *testing.T) {
 }
 
 func FuzzRead(f *testing.F) {
-	text, _, err := Template("attest", place, "0", 1)
+	text, _, err := Template("attest", place, "0", 1, nil)
 	if err != nil {
 		f.Fatal(err)
 	}
 	f.Add(text)
-	f.Add(Unsigned("revoke_key", fsm.RevokeKey{Header: place.Single("0", 1)}).JSON())
+	f.Add(Unsigned("revoke_key", fsm.RevokeKey{Header: place.Single("0", 1, nil)}).JSON())
 	f.Fuzz(func(t *testing.T, data []byte) {
 		e, err := Read(data)
 		if err != nil {

@@ -95,6 +95,9 @@ func Sign(e envelope.Envelope, keys ...ed25519.PrivateKey) (envelope.Envelope, e
 	e.Signatures = append([]envelope.Signature(nil), e.Signatures...)
 	for _, key := range keys {
 		own := envelope.Sign(key, e.PayloadType, e.Payload)
+		if h := c.Single(); h != nil && h.Signer != nil && envelope.KeyID(*h.Signer) != own.KeyID {
+			return e, fmt.Errorf("the command names key %s as its signer: a signature by key %s would not count", envelope.KeyID(*h.Signer), own.KeyID)
+		}
 		for _, s := range e.Signatures {
 			if s.KeyID == own.KeyID {
 				return e, fmt.Errorf("key %s: %w", own.KeyID, ErrSigned)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tallyvault/tallyvault/fsm"
+	"github.com/tallyvault/tallyvault/fsm/envelope"
 	"github.com/tallyvault/tallyvault/fsm/genesis"
 )
 
@@ -33,15 +34,17 @@ func In(g *genesis.Signed, now time.Time) (Place, error) {
 	return Place{Cluster: g.Cluster, Era: m.View().Era(), Now: now}, nil
 }
 
-// Single is the header of a single-signature command.
-func (p Place) Single(lane string, nonce uint64) fsm.Header {
+// Single is the header of a single-signature command. signer is the key that
+// will sign it; nil leaves that open, at the price that somebody else who says
+// the same at the same time makes the same command.
+func (p Place) Single(lane string, nonce uint64, signer *envelope.KeyID) fsm.Header {
 	life := p.Life
 	if life == 0 {
 		life = SingleLife
 	}
 	return fsm.Header{
 		Cluster: p.Cluster, Era: p.Era, Lane: lane, Nonce: nonce,
-		IssuedAt: p.Now.UnixMilli(), ExpiresAt: p.Now.Add(life).UnixMilli(),
+		IssuedAt: p.Now.UnixMilli(), ExpiresAt: p.Now.Add(life).UnixMilli(), Signer: (*[16]byte)(signer),
 	}
 }
 

@@ -6,11 +6,12 @@ import (
 	"strings"
 
 	"github.com/tallyvault/tallyvault/fsm"
+	"github.com/tallyvault/tallyvault/fsm/envelope"
 )
 
 // Template is a draft of a command with its header filled in and everything
 // else empty. optional names the members that may be added.
-func Template(name string, place Place, lane string, nonce uint64) (text []byte, optional []string, err error) {
+func Template(name string, place Place, lane string, nonce uint64, signer *envelope.KeyID) (text []byte, optional []string, err error) {
 	payload, _, ok := fsm.NewPayload(name)
 	if !ok {
 		return nil, nil, fmt.Errorf("%q is not a command; there are %s", name, strings.Join(fsm.CommandNames(), ", "))
@@ -19,7 +20,7 @@ func Template(name string, place Place, lane string, nonce uint64) (text []byte,
 	head := v.Field(0)
 	switch head.Interface().(type) {
 	case fsm.Header:
-		head.Set(reflect.ValueOf(place.Single(lane, nonce)))
+		head.Set(reflect.ValueOf(place.Single(lane, nonce, signer)))
 	case fsm.ThresholdHeader:
 		h, err := place.Threshold()
 		if err != nil {

@@ -23,7 +23,8 @@ type Basis struct {
 func FromPolicy(text []byte, source string) (Basis, error) {
 	p, err := proof.ParsePolicy(text)
 	if err != nil {
-		return Basis{}, &proof.Error{Part: proof.PartPolicy, Err: err}
+		// The parser says "policy" too; once is enough.
+		return Basis{}, broken(fmt.Errorf("%s: %s", source, strings.TrimPrefix(err.Error(), "policy: ")))
 	}
 	return Basis{Policy: p, Assumes: fmt.Sprintf("that %s is the true policy of %s: its keys were believed, not checked", source, p.Origin)}, nil
 }

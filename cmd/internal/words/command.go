@@ -73,7 +73,11 @@ func (r Reader) place(b *strings.Builder, c *fsm.Command) {
 	var issued, expires int64
 	if h := c.Single(); h != nil {
 		cluster, era, issued, expires = h.Cluster, h.Era, h.IssuedAt, h.ExpiresAt
-		order = fmt.Sprintf("  order        lane %s, nonce %d; takes one signature\n", h.Lane, h.Nonce)
+		order = fmt.Sprintf("  order        lane %s, nonce %d; takes one signature", name(h.Lane), h.Nonce)
+		if h.Signer != nil {
+			order += ", by " + r.Signer(envelope.KeyID(*h.Signer))
+		}
+		order += "\n"
 	} else {
 		h := c.Threshold()
 		cluster, era, issued, expires = h.Cluster, h.Era, h.IssuedAt, h.ExpiresAt
@@ -83,14 +87,15 @@ func (r Reader) place(b *strings.Builder, c *fsm.Command) {
 		}
 		order += "\n"
 	}
-	name := ""
+	called := ""
 	if r.knows(cluster) {
-		name = fmt.Sprintf("%q, ", r.Genesis.Name)
+		called = fmt.Sprintf("%q, ", r.Genesis.Name)
 	} else if r.Genesis != nil {
-		name = "NOT the one of the given genesis, "
+		called = "NOT the one of the given genesis, "
 	}
 	number, _, _ := strings.Cut(era, "-")
-	fmt.Fprintf(b, "  cluster      %sid %x, era %s\n", name, cluster, number)
+	number = name(number)
+	fmt.Fprintf(b, "  cluster      %sid %x, era %s\n", called, cluster, number)
 	b.WriteString(order)
 	fmt.Fprintf(b, "  issued       %s\n", Time(issued))
 	fmt.Fprintf(b, "  valid until  %s (%s)\n", Time(expires), r.until(expires))

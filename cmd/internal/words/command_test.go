@@ -21,6 +21,7 @@ const hour = 3_600_000
 var (
 	single = fsm.Header{
 		Cluster: [16]byte{0xc1}, Era: "0-00", Lane: "m/m-1", Nonce: 7, IssuedAt: 1_760_000_000_000, ExpiresAt: 1_760_000_000_000 + hour,
+		Signer: &replaced,
 	}
 	threshold = fsm.ThresholdHeader{
 		Cluster: [16]byte{0xc1}, Era: "0-00", Salt: [16]byte{1}, IssuedAt: 1_760_000_000_000, ExpiresAt: 1_760_000_000_000 + 72*hour,
@@ -39,7 +40,7 @@ var examples = map[string]struct {
 			Header: single, Market: "energy", Meter: "m-1", Register: 1_234_567, MeasuredAt: 1_759_999_999_500,
 			Quality: fsm.Quality{ClockSync: "ntp", MeterStatus: "ok"}, Supersedes: &earlier,
 		},
-		[]string{"meter m-1 of market energy stood at 1,234,567 register units", "2025-10-09 08:53:19.500 UTC", `clock "ntp"`, "5e00", "lane m/m-1, nonce 7"},
+		[]string{"meter m-1 of market energy stood at 1,234,567 register units", "2025-10-09 08:53:19.500 UTC", `clock "ntp"`, "5e00", "lane m/m-1, nonce 7; takes one signature, by key abcd"},
 	},
 	"attest": {
 		fsm.Attest{
