@@ -172,7 +172,7 @@ func TestAuditFindsAlterations(t *testing.T) {
 		{"a command's tag", flip(command, 1), command, command, "cannot be used"},
 		{"an entry's time", flip(entry, 17), entry, cut + 1_000, ""},
 		{"an entry's number", flip(entry, 9), entry, entry, ""},
-		{"an entry's end", func(s sliceSource) sliceSource { return s[:command+1] }, command, command, ""},
+		{"an entry's end", func(s sliceSource) sliceSource { return s[:command+1] }, command, command + 1, ""},
 		{"a journal cut short", func(s sliceSource) sliceSource { return s[:entry] }, entry, entry, "the journal ends here"},
 	}
 	for _, tc := range cases {

@@ -33,8 +33,8 @@ func TestQueuePacks(t *testing.T) {
 	} {
 		q := newQueue()
 		for i := range tc.commands {
-			if !q.put(queued{command: fakeCommand(t, i, tc.size)}) {
-				t.Fatalf("command %d of %d bytes does not fit", i, tc.size)
+			if err := q.put(queued{command: fakeCommand(t, i, tc.size)}); err != nil {
+				t.Fatalf("command %d of %d bytes: %v", i, tc.size, err)
 			}
 		}
 		next, entries := 0, 0
@@ -68,7 +68,9 @@ func TestQueueLimitsWork(t *testing.T) {
 	}, "attest", "oracle-a")
 	q := newQueue()
 	for range 5 {
-		q.put(queued{command: heavy})
+		if err := q.put(queued{command: heavy}); err != nil {
+			t.Fatal(err)
+		}
 	}
 	for q.len() > 0 {
 		work := 0
@@ -90,17 +92,24 @@ func TestQueueLimits(t *testing.T) {
 		want int
 	}{{small, maxQueued}, {big, maxQueuedBytes / frameBytes(big)}} {
 		q, n := newQueue(), 0
-		for q.put(queued{command: tc.cmd}) {
-			n++
+		var err error
+		for err == nil {
+			if err = q.put(queued{command: tc.cmd}); err == nil {
+				n++
+			}
+		}
+		if !isOverloaded(err) {
+			t.Errorf("a full queue says %v", err)
 		}
 		if n != tc.want {
 			t.Errorf("commands of %d bytes: %d fit, want %d", frameBytes(tc.cmd), n, tc.want)
 		}
-		if got := q.take(); len(got) == 0 || !q.put(queued{command: small}) {
+		if got := q.take(); len(got) == 0 || q.put(queued{command: small}) != nil {
 			t.Error("taking makes no room")
 		}
-		if left := q.close(); len(left) == 0 || q.put(queued{command: small}) {
-			t.Error("a closed queue takes commands")
+		left := q.close()
+		if err := q.put(queued{command: small}); len(left) == 0 || err == nil || isOverloaded(err) {
+			t.Errorf("a closed queue says %v", err)
 		}
 	}
 	for _, c := range []*fsm.Command{small, big} {

@@ -44,18 +44,21 @@ type queue struct {
 
 func newQueue() *queue { return &queue{wake: make(chan struct{}, 1)} }
 
-// put takes a command and reports whether there was room.
-func (q *queue) put(item queued) bool {
+// put takes a command, or says why not.
+func (q *queue) put(item queued) error {
 	size := frameBytes(item.command)
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.closed || len(q.items) >= maxQueued || q.bytes+size > maxQueuedBytes {
-		return false
+	if q.closed {
+		return unavailable("the leader has changed")
+	}
+	if len(q.items) >= maxQueued || q.bytes+size > maxQueuedBytes {
+		return &Unavailable{Reason: reasonOverloaded, RetryAfter: overloadedRetry}
 	}
 	q.items = append(q.items, item)
 	q.bytes += size
 	q.signal()
-	return true
+	return nil
 }
 
 // signal is called with the lock held.

@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -121,9 +122,12 @@ func TestMetrics(t *testing.T) {
 		return total
 	}
 	for i := range c.members {
-		if got := emitted(i); got < 4 {
-			t.Errorf("node %d counts %v receipts", i, got)
-		}
+		c.eventually("receipts are counted", func() error {
+			if got := emitted(i); got < 4 {
+				return fmt.Errorf("node %d counts %v", i, got)
+			}
+			return nil
+		})
 	}
 	families, err := registries[c.nodeDir(0)].Gather()
 	if err != nil {

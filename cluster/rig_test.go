@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime/pprof"
 	"sync"
 	"testing"
 	"time"
@@ -37,7 +39,7 @@ type committee struct {
 	dir     string
 	genesis *genesis.Signed
 	keys    []nodeKeys
-	address []string
+	sockets []net.Listener // held until their node starts for the first time
 	people  map[string]ed25519.PrivateKey
 	nonces  map[string]uint64
 	salt    uint64
@@ -86,18 +88,20 @@ func newCommittee(t *testing.T, change ...func(*Config)) *committee {
 		x25519.KeyGen(&public, &private)
 		c.keys = append(c.keys, k)
 		listener := listen(t, "127.0.0.1:0")
-		c.address = append(c.address, listener.Addr().String())
-		if err := listener.Close(); err != nil {
-			t.Fatal(err)
-		}
+		c.sockets = append(c.sockets, listener)
 		g.Nodes = append(g.Nodes, genesis.Node{
 			Name: fmt.Sprintf("node-%c", 'a'+i), NodeKey: publicOf(k.node), CosignerKey: publicOf(k.cosigner), SealingKey: public,
-			PeerAddress: c.address[i], APIAddress: fmt.Sprintf("https://127.0.0.1:%d", 8000+i),
+			PeerAddress: listener.Addr().String(), APIAddress: fmt.Sprintf("https://127.0.0.1:%d", 8000+i),
 		})
 	}
 	for _, p := range []struct{ name, role string }{
-		{"alice", "admin"}, {"bob", "admin"}, {"oracle-a", "oracle"}, {"oracle-b", "oracle"}, {"oracle-c", "oracle"},
-		{"sunny", "provider"}, {"city", "payer"},
+		{"alice", "admin"},
+		{"bob", "admin"},
+		{"oracle-a", "oracle"},
+		{"oracle-b", "oracle"},
+		{"oracle-c", "oracle"},
+		{"sunny", "provider"},
+		{"city", "payer"},
 	} {
 		key := newKey(t)
 		c.people[p.name] = key
@@ -119,6 +123,9 @@ func newCommittee(t *testing.T, change ...func(*Config)) *committee {
 	t.Cleanup(func() {
 		for i := range c.members {
 			c.stop(i)
+			if c.sockets[i] != nil {
+				_ = c.sockets[i].Close()
+			}
 		}
 	})
 	return c
@@ -132,6 +139,15 @@ func listen(t testing.TB, address string) net.Listener {
 		t.Fatal(err)
 	}
 	return listener
+}
+
+// release gives up a node's socket, for tests that open the node themselves.
+func (c *committee) release(i int) {
+	c.t.Helper()
+	if err := c.sockets[i].Close(); err != nil {
+		c.t.Fatal(err)
+	}
+	c.sockets[i] = nil
 }
 
 func (c *committee) nodeDir(i int) string { return filepath.Join(c.dir, fmt.Sprintf("n%d", i)) }
@@ -148,10 +164,13 @@ func (c *committee) config(i int) Config {
 	return config
 }
 
-// start runs a node; a panic in it fails the test through its exit.
+// start runs a node. It listens on the socket that was made with the genesis, and
+// at a later start on the same address again.
 func (c *committee) start(i int) *member {
 	c.t.Helper()
-	node, err := New(c.config(i))
+	config := c.config(i)
+	config.PeerListener, c.sockets[i] = c.sockets[i], nil
+	node, err := New(config)
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -192,6 +211,7 @@ func (m *member) exit(t testing.TB) error {
 	case err := <-m.ended:
 		return err
 	case <-time.After(patience):
+		_ = pprof.Lookup("goroutine").WriteTo(os.Stderr, 2)
 		t.Fatal("the node does not end")
 		return nil
 	}
@@ -205,10 +225,7 @@ func (c *committee) kill(i int) {
 	c.t.Helper()
 	m := c.members[i]
 	c.members[i] = nil
-	saved := filepath.Join(c.t.TempDir(), "journal")
-	if err := os.CopyFS(saved, os.DirFS(m.dir.journal())); err != nil {
-		c.t.Fatal(err)
-	}
+	saved := c.copyJournal(m)
 	m.fail(errKilled)
 	if err := m.exit(c.t); !errors.Is(err, errKilled) {
 		c.t.Fatalf("node %d ended with: %v", i, err)
@@ -219,6 +236,32 @@ func (c *committee) kill(i int) {
 	if err := os.Rename(saved, m.dir.journal()); err != nil {
 		c.t.Fatal(err)
 	}
+}
+
+// copyJournal copies a journal that is being written to. What lies beyond the mark
+// is cut off when it is opened, so that only the mark must not change meanwhile.
+func (c *committee) copyJournal(m *member) string {
+	c.t.Helper()
+	saved := filepath.Join(c.t.TempDir(), "journal")
+	mark := filepath.Join(m.dir.journal(), "mark")
+	c.eventually("the journal is copied", func() error {
+		before, err := os.ReadFile(mark)
+		if err != nil {
+			return err
+		}
+		if err := os.RemoveAll(saved); err != nil {
+			return err
+		}
+		if err := os.CopyFS(saved, os.DirFS(m.dir.journal())); err != nil {
+			return err
+		}
+		after, err := os.ReadFile(mark)
+		if err == nil && !bytes.Equal(before, after) {
+			err = errors.New("the mark has moved")
+		}
+		return err
+	})
+	return saved
 }
 
 // eventually waits until ask is content, and says what it last complained of.

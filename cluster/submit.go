@@ -155,8 +155,11 @@ func (n *Node) submitHere(ctx context.Context, s *session, commands []*fsm.Comma
 		}
 		f, first := n.flights.join(c.Identity())
 		flying[i] = f
-		if first && !s.queue.put(queued{c, f}) {
-			n.flights.abort(f, &Unavailable{Reason: reasonOverloaded, RetryAfter: overloadedRetry})
+		if !first {
+			continue
+		}
+		if err := s.queue.put(queued{c, f}); err != nil {
+			n.flights.abort(f, err)
 		}
 	}
 	for i, f := range flying {

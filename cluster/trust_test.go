@@ -27,6 +27,7 @@ func TestNewRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	unsigned.Envelope.Signatures = unsigned.Envelope.Signatures[1:]
+	c.release(0)
 	mine, err := New(c.config(0))
 	if err != nil {
 		t.Fatal(err)
@@ -275,6 +276,7 @@ func TestAlarmStopsSigning(t *testing.T) {
 // Readiness says what is missing.
 func TestReady(t *testing.T) {
 	c := newCommittee(t)
+	c.release(0)
 	n, err := New(c.config(0))
 	if err != nil {
 		t.Fatal(err)
