@@ -78,7 +78,7 @@ func (a *apply) setMarket(b *SetMarket) ([]Field, *Refusal) {
 	if refusal := a.s.oracle.AddMarket(oracleMarket(row)); refusal != nil {
 		return nil, fromOracle(refusal)
 	}
-	return facts, nil
+	return []Field{{"market", row.Market}, number("activation_epoch", a.s.epoch())}, nil
 }
 
 // isHeld tells the accounts that only rules pay into and out of.
