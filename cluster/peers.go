@@ -97,11 +97,3 @@ func (f *followerLoad) list(names []string) []PeerStatus {
 	}
 	return out
 }
-
-// entryOf is the entry number that a peer has reached, as far as it is known.
-func (f *followerLoad) entryOf(peer string) (uint64, bool) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	h, ok := f.peers[peer]
-	return h.status.Entry, ok && time.Since(h.at) < freshStatus
-}

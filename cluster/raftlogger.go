@@ -38,6 +38,7 @@ func (s raftSink) Accept(name string, level hclog.Level, message string, args ..
 		ours = slog.LevelWarn
 	case hclog.Info:
 		ours = slog.LevelInfo
+	default: // finer than we look at
 	}
 	line := []any{"part", name}
 	for _, arg := range args {
