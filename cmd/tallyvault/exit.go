@@ -58,27 +58,29 @@ func report(err error, stderr io.Writer) int {
 	if status, ok := errors.AsType[told](err); ok {
 		return int(status)
 	}
+	// There is nobody to tell that telling failed.
+	say := func(format string, args ...any) { _, _ = fmt.Fprintf(stderr, format, args...) }
 	if wrong, ok := errors.AsType[*usageError](err); ok {
-		fmt.Fprintf(stderr, "tallyvault: %s\n", err)
+		say("tallyvault: %s\n", err)
 		if wrong.command != "" {
-			fmt.Fprintf(stderr, "  See %s --help.\n", wrong.command)
+			say("  See %s --help.\n", wrong.command)
 		}
 		return exitUsage
 	}
 	status := exitRefused
 	switch refused, ok := errors.AsType[*client.Refused](err); {
 	case ok:
-		fmt.Fprint(stderr, words.Refusal(refused.Code, refused.Cause, refused.Recovery, refused.Fields))
+		say("%s", words.Refusal(refused.Code, refused.Cause, refused.Recovery, refused.Fields))
 	case errors.Is(err, client.ErrUnknown):
-		fmt.Fprintf(stderr, "tallyvault: %s\n", err)
+		say("tallyvault: %s\n", err)
 		status = exitUnknown
 	case errors.Is(err, context.Canceled):
-		fmt.Fprintln(stderr, "tallyvault: interrupted")
+		say("tallyvault: interrupted\n")
 	default:
-		fmt.Fprintf(stderr, "tallyvault: %s\n", err)
+		say("tallyvault: %s\n", err)
 	}
 	if advice, ok := errors.AsType[*advised](err); ok {
-		fmt.Fprintf(stderr, "  %s\n", advice.next)
+		say("  %s\n", advice.next)
 	}
 	return status
 }

@@ -119,8 +119,8 @@ func readingTable(list []api.Reading) string {
 		row := []string{fmt.Sprint(uint64(r.Number)), r.Meter, "", "", words.Time(r.MeasuredAt), r.Status, "", "", ""}
 		if r.Register != nil {
 			row[2] = fmt.Sprint(uint64(*r.Register))
-			if r.Base != nil {
-				row[3] = words.Grouped(strconv.FormatInt(int64(*r.Register-r.Base.Register), 10)) //nolint:gosec // a step back shows as negative
+			if r.Base != nil { // a step back shows as negative
+				row[3] = words.Grouped(strconv.FormatInt(int64(*r.Register-r.Base.Register), 10))
 			}
 		}
 		if r.Tally != nil {

@@ -66,9 +66,14 @@ func (j *Journal) Checkpoint() []byte { return j.note }
 
 // piece is one bundle on its way.
 type piece struct {
-	first  uint64
-	leaves chan [][]byte
-	err    chan error
+	first uint64
+	came  chan arrival
+}
+
+// arrival is what became of a piece.
+type arrival struct {
+	leaves [][]byte
+	err    error
 }
 
 // Leaves calls fn for the leaves [from, to) in order.
@@ -76,7 +81,13 @@ func (j *Journal) Leaves(from, to uint64, fn func(i uint64, leaf []byte) error) 
 	if from > to || to > j.size {
 		return fmt.Errorf("leaves %d to %d of a journal of %d", from, to, j.size)
 	}
-	var queue []*piece
+	var queue []piece
+	// Whatever is on its way when the walk ends is waited for.
+	defer func() {
+		for _, p := range queue {
+			<-p.came
+		}
+	}()
 	next := from / bundle
 	for i := from; i < to; {
 		for len(queue) < ahead && next*bundle < to {
@@ -85,36 +96,30 @@ func (j *Journal) Leaves(from, to uint64, fn func(i uint64, leaf []byte) error) 
 		}
 		p := queue[0]
 		queue = queue[1:]
-		leaves, err := <-p.leaves, <-p.err
-		for n := 0; err == nil && n < len(leaves); n++ {
-			if at := p.first + uint64(n); at >= i && at < to {
-				err = fn(at, leaves[n])
-				i = at + 1
-			}
+		got := <-p.came
+		if got.err != nil {
+			return got.err
 		}
-		if err != nil {
-			drain(queue)
-			return err
+		for n, leaf := range got.leaves {
+			at := p.first + uint64(n)
+			if at < i || at >= to {
+				continue
+			}
+			if err := fn(at, leaf); err != nil {
+				return err
+			}
+			i = at + 1
 		}
 	}
 	return nil
 }
 
-// drain waits for what was begun and is not wanted any more.
-func drain(queue []*piece) {
-	for _, p := range queue {
-		<-p.leaves
-		<-p.err
-	}
-}
-
 // begin fetches a bundle.
-func (j *Journal) begin(n uint64) *piece {
-	p := &piece{first: n * bundle, leaves: make(chan [][]byte, 1), err: make(chan error, 1)}
+func (j *Journal) begin(n uint64) piece {
+	p := piece{first: n * bundle, came: make(chan arrival, 1)}
 	go func() {
 		leaves, err := j.bundle(n)
-		p.leaves <- leaves
-		p.err <- err
+		p.came <- arrival{leaves, err}
 	}()
 	return p
 }
