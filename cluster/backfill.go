@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/tallyvault/tallyvault/fsm"
@@ -22,8 +23,8 @@ type backfill struct {
 	path    string // where fetched records wait
 	peers   []string
 	calls   *calls
-	fail    func(error)         // a local error, which ends the process
-	report  func(string, error) // what was wrong with a peer's records
+	fail    func(error) // takes a local error, which ends the process
+	log     *slog.Logger
 }
 
 // run fills gaps as they open, until ctx ends.
@@ -67,19 +68,21 @@ func (b *backfill) fill(ctx context.Context, target *fsm.View) bool {
 		if ctx.Err() != nil {
 			return false
 		}
-		b.report(peer, err)
+		b.log.Warn("a peer does not give the leaves that this node lacks", "peer", peer, "err", err)
 	}
 	return false
 }
 
 func (b *backfill) finish(m *missing) error {
 	err := m.write()
+	closed := false
 	if err == nil {
-		_, err = b.replica.closeGap(m.target)
+		closed, err = b.replica.closeGap(m.target)
 	}
 	if err != nil {
 		b.fail(fmt.Errorf("write fetched leaves to the journal: %w", err))
 	}
+	b.log.Info("fetched missing leaves", "first", m.firstLeaf, "leaves", m.leaves.count, "outcomes", m.outcomes.count, "complete", closed)
 	return err
 }
 

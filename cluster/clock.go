@@ -21,6 +21,9 @@ const (
 	// nearTicks is how far from this node's own count a tick may be for which it
 	// states its clock. A node that lags by more than this has no say in the time.
 	nearTicks = 10_000
+	// maxClock is the latest time, in unix ms, that the state machine takes from a
+	// clock. A statement beyond it would make all nodes refuse the tick.
+	maxClock = 1 << 52
 )
 
 // A committeeClock states this node's clock and collects the statements of others.
@@ -79,6 +82,10 @@ func (c *committeeClock) gather(ctx context.Context, view *fsm.View) ([]fsm.Stat
 	ctx, cancel := context.WithTimeout(ctx, statementTimeout)
 	defer cancel()
 	tick := view.Tick() + 1
+	own := c.state(view, tick)
+	if !usable(own.At) {
+		return nil, fmt.Errorf("this node's clock says %d ms after 1970, which is no time to state", own.At)
+	}
 	cluster := view.Cluster()
 	question := statementRequest{Cluster: hex.EncodeToString(cluster[:]), Era: view.Era(), Tick: tick}
 	type reply struct {
@@ -99,7 +106,7 @@ func (c *committeeClock) gather(ctx context.Context, view *fsm.View) ([]fsm.Stat
 			replies <- reply{s, err}
 		}()
 	}
-	statements := []fsm.Statement{c.state(view, tick)}
+	statements := []fsm.Statement{own}
 	var failed []error
 	for range len(c.nodes) - 1 {
 		if len(statements) > len(c.nodes)/2 {
@@ -119,9 +126,11 @@ func (c *committeeClock) gather(ctx context.Context, view *fsm.View) ([]fsm.Stat
 	return statements, nil
 }
 
+func usable(at int64) bool { return at > 0 && at <= maxClock }
+
 // check fills in a peer's signature if it is good.
 func (c *committeeClock) check(view *fsm.View, tick uint64, s *fsm.Statement, sig []byte) error {
-	if len(sig) != len(s.Sig) || s.At <= 0 {
+	if len(sig) != len(s.Sig) || !usable(s.At) {
 		return fmt.Errorf("%s gives no clock statement", c.nodes[s.Node].Name)
 	}
 	copy(s.Sig[:], sig)

@@ -56,6 +56,14 @@ func (f *forwards) done(id fsm.Identity) {
 	delete(f.sent, id)
 }
 
+// forget drops everything: a snapshot has taken the place of the entries in which
+// the commands would have been seen.
+func (f *forwards) forget() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	clear(f.sent)
+}
+
 // overdue forgets what has waited too long and counts what this leader, who still
 // leads, should have had applied. What went to a leader who is gone may be lost;
 // those who sent it were told so.

@@ -111,7 +111,7 @@ func (n *Node) open(logKey ed25519.PrivateKey) error {
 	if n.market, err = metrics.NewMarket(n.config.Registry); err != nil {
 		return err
 	}
-	n.replica.fail, n.replica.applied, n.replica.audited = n.fail, n.entryApplied, n.ledgerAudited
+	n.replica.fail, n.replica.applied, n.replica.audited, n.replica.jumped = n.fail, n.entryApplied, n.ledgerAudited, n.forwards.forget
 	if err := n.openFinality(logKey); err != nil {
 		return err
 	}

@@ -138,6 +138,14 @@ func (n *Node) startRaft(notify chan<- bool) (*raft.Raft, error) {
 	if n.replayed, err = n.log.LastIndex(); err != nil {
 		return nil, fmt.Errorf("read Raft's log: %w", err)
 	}
+	kept, err := snapshots.List()
+	if err != nil {
+		return nil, fmt.Errorf("list Raft's snapshots: %w", err)
+	}
+	if len(kept) > 0 {
+		// The state machine is told the state, but not at which index it is.
+		n.replica.index.Store(kept[0].Index)
+	}
 	r, err := raft.NewRaft(config, n.replica, logs, n.log, snapshots, n.transport)
 	if err != nil {
 		return nil, fmt.Errorf("start Raft: %w", err)

@@ -19,7 +19,8 @@ func (n *Node) View() *fsm.View { return n.replica.view.Load() }
 func (n *Node) Journal() *journal.Journal { return n.journal }
 
 // Outcome finds what became of a logged command, nil if this node knows nothing of
-// it. Final says that the command lies under the newest published checkpoint.
+// it. Final says that the command and the receipts that it caused lie under the
+// newest published checkpoint.
 //
 // An identity has one outcome that is not a repetition, except where an earlier
 // one was refused without consuming anything and the same command was logged again;
@@ -29,7 +30,11 @@ func (n *Node) Outcome(id fsm.Identity) (outcome *fsm.Outcome, final bool, err e
 	if err != nil || o == nil {
 		return nil, false, err
 	}
-	return o, o.Leaf < n.FinalSize(), nil
+	last := o.Leaf
+	for _, leaf := range o.Receipts {
+		last = max(last, leaf)
+	}
+	return o, last < n.FinalSize(), nil
 }
 
 func (n *Node) outcome(id fsm.Identity) (*fsm.Outcome, error) {
@@ -144,7 +149,9 @@ func (n *Node) WaitApplied(ctx context.Context, entry uint64) error {
 	}
 }
 
-// WaitFinal waits until a checkpoint of at least that size is published here.
+// WaitFinal waits until a checkpoint of at least that size is published here. Ask
+// for the leaf that matters plus one: the newest leaves of an idle cluster are those
+// of ticks and of the last cut itself, and no cut is made for their sake.
 func (n *Node) WaitFinal(ctx context.Context, size uint64) error {
 	for {
 		moved := n.finality.published.Changed()

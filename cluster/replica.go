@@ -28,6 +28,7 @@ type replica struct {
 	fail    func(error)    // ends the process
 	applied func(*applied) // told of every entry in order
 	audited func(error)    // told of every walk over the whole ledger
+	jumped  func()         // told when a snapshot has replaced the state
 
 	mu      sync.Mutex
 	machine *fsm.Machine
@@ -196,6 +197,7 @@ func (r *replica) Restore(source io.ReadCloser) error {
 	r.machine = machine
 	r.owed = nil
 	r.view.Store(view)
+	r.jumped()
 	r.moved.fire()
 	return nil
 }

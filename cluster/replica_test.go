@@ -40,7 +40,7 @@ func newTestReplica(t *testing.T, c *committee) *replica {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.applied = func(*applied) {}
+	r.applied, r.jumped = func(*applied) {}, func() {}
 	r.audited = func(err error) {
 		if err != nil {
 			t.Error(err)
@@ -193,7 +193,7 @@ func TestReplay(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	again.applied, again.audited, again.fail = r.applied, r.audited, r.fail
+	again.applied, again.audited, again.fail, again.jumped = r.applied, r.audited, r.fail, r.jumped
 	size := r.journal.Size()
 	again.ApplyBatch(logs)
 	again.digests.Wait()

@@ -19,6 +19,8 @@ const (
 	drainFor = 3 * time.Second
 	// closeCallsFor is how long it waits for calls of peers to end.
 	closeCallsFor = time.Second
+	// stopRaftFor is how long it waits for Raft itself.
+	stopRaftFor = 15 * time.Second
 	// notifyBuffer holds changes of leadership that nobody has looked at yet; Raft
 	// must never wait for us.
 	notifyBuffer = 64
@@ -78,10 +80,7 @@ func (n *Node) background(ctx context.Context, wait *sync.WaitGroup, r *raft.Raf
 	begin(n.finality.run)
 	begin(n.watchForwards)
 	fill := &backfill{
-		replica: n.replica, path: n.dir.backfill(), peers: n.peers, calls: n.calls, fail: n.fail,
-		report: func(peer string, err error) {
-			n.config.Logger.Warn("a peer does not give the leaves that this node lacks", "peer", peer, "err", err)
-		},
+		replica: n.replica, path: n.dir.backfill(), peers: n.peers, calls: n.calls, fail: n.fail, log: n.config.Logger,
 	}
 	begin(fill.run)
 	for _, name := range n.peers {
@@ -131,7 +130,10 @@ func (n *Node) shutdown(r *raft.Raft, server *http.Server, cancel context.Cancel
 	}
 	var errs []error
 	if r != nil {
-		errs = append(errs, r.Shutdown().Error())
+		if err := stopRaft(r); err != nil {
+			// What still runs may write; the process ends with the stores open.
+			return err
+		}
 	}
 	close(n.over)
 	cancel()
@@ -144,6 +146,20 @@ func (n *Node) shutdown(r *raft.Raft, server *http.Server, cancel context.Cancel
 	wait.Wait()
 	n.replica.digests.Wait()
 	return errors.Join(append(errs, n.closeStores())...)
+}
+
+// stopRaft waits for Raft, but not for ever: it may hang in a write to a broken disk.
+func stopRaft(r *raft.Raft) error {
+	stopped := make(chan error, 1)
+	go func() { stopped <- r.Shutdown().Error() }()
+	timer := time.NewTimer(stopRaftFor)
+	defer timer.Stop()
+	select {
+	case err := <-stopped:
+		return err
+	case <-timer.C:
+		return fmt.Errorf("raft has not stopped within %s", stopRaftFor)
+	}
 }
 
 // lead runs a session whenever this node leads, until ctx ends. A session that ends

@@ -138,7 +138,9 @@ func (s *session) proposeNext(ctx context.Context) bool {
 // the term or the session.
 func (s *session) submit(e *fsm.Entry, items []queued, t *tick) {
 	e.Number = s.proposed.Load() + 1
-	e.At = s.clock().UnixMilli()
+	// A leader's own clock only moves time within the majority's; whatever it says,
+	// it must not make an entry that everybody refuses.
+	e.At = min(max(s.clock().UnixMilli(), 0), maxClock)
 	s.markCut(e)
 	raw := e.Encode()
 	s.replica.known.put(s.term, raw, e)

@@ -48,7 +48,7 @@ func (n *Node) Submit(ctx context.Context, commands []*fsm.Command) ([]Answer, e
 		if len(open) == 0 || waited > resolveFor {
 			return answers, nil
 		}
-		if waited > leaderFor {
+		if waited > leaderFor || n.draining.Load() {
 			open = onlyPerhaps(perhaps, open)
 		}
 		if len(open) == 0 || !pause(ctx, submitPause) {
@@ -184,6 +184,7 @@ func (n *Node) refuse(c *fsm.Command, refusal *fsm.Refusal) Answer {
 	switch refusal.Code {
 	case fsm.MalformedPayload, fsm.UnknownKey, fsm.SignatureInvalid:
 		return a
+	default:
 	}
 	o, err := n.outcome(c.Identity())
 	if err != nil {

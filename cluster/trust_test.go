@@ -117,6 +117,7 @@ func TestClockStatements(t *testing.T) {
 		"another time":      func(s *fsm.Statement, _ *uint64, _ *[]byte) { s.At++ },
 		"another tick":      func(_ *fsm.Statement, tick *uint64, _ *[]byte) { *tick++ },
 		"another node":      func(s *fsm.Statement, _ *uint64, _ *[]byte) { s.Node = 2 },
+		"the far future":    func(s *fsm.Statement, _ *uint64, _ *[]byte) { s.At = maxClock + 1 },
 		"no time":           func(s *fsm.Statement, _ *uint64, _ *[]byte) { s.At = 0 },
 		"a short signature": func(_ *fsm.Statement, _ *uint64, sig *[]byte) { *sig = (*sig)[1:] },
 		"another signature": func(_ *fsm.Statement, _ *uint64, sig *[]byte) { *sig = bytes.Clone(*sig); (*sig)[0] ^= 1 },
@@ -137,6 +138,26 @@ func TestClockStatements(t *testing.T) {
 		spoil(&q)
 		if _, err := clock.answer(view, q); err == nil {
 			t.Errorf("%s is answered", name)
+		}
+	}
+}
+
+// A statement that is signed well but states no usable time is not used either: it
+// would make every node refuse the tick.
+func TestUnusableClocks(t *testing.T) {
+	c := newCommittee(t)
+	view := newTestReplica(t, c).view.Load()
+	for _, at := range []int64{-1, 0, maxClock + 1} {
+		clock, err := newCommitteeClock(c.genesis, 1, c.keys[1].node, nil, func() time.Time { return time.UnixMilli(at) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := clock.state(view, 1)
+		if clock.check(view, 1, &fsm.Statement{Node: 1, At: at}, s.Sig[:]) == nil {
+			t.Errorf("the time %d is used", at)
+		}
+		if _, err := clock.gather(t.Context(), view); err == nil {
+			t.Errorf("a leader states the time %d", at)
 		}
 	}
 }

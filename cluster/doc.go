@@ -1,0 +1,92 @@
+// Package cluster is a node: it replicates commands with Raft, hands them to the
+// state machine, keeps what comes out in the journal, and makes it final together
+// with its peers. It owns the clock, the goroutines, the files and the only lock
+// around the state; everything below it computes.
+//
+// # The way of a command
+//
+//  1. [Node.Submit] on any node. A follower forwards to the leader over the peer
+//     port.
+//  2. The leader verifies the signatures of the request on all cores and asks the
+//     state what would be refused before the nonce is spent. What is refused here is
+//     not logged. A command that was executed before is answered with its outcome.
+//  3. It waits in the queue. One goroutine packs what waits into an entry, gives it
+//     the next number and hands it to Raft; few entries are in flight at a time, so
+//     that under load many commands share one.
+//  4. Every node applies the entry: decode, verify what it has not verified itself,
+//     Apply, then leaves, outcomes and index rows into the journal. The leader keeps
+//     its own entries parsed and verified and does neither twice.
+//  5. The leader answers each command with its own outcome.
+//
+// The same command twice in flight has one flight and one answer. When a leader is
+// lost between 3 and 5 nobody knows whether the entry will be applied: Submit then
+// looks for the outcome in this node's index, sends the same command to the next
+// leader, and says [UnknownOutcome] only if neither helps within its time. Sending
+// anything again is always safe.
+//
+// # Leadership
+//
+// A session is the leadership of one term. It begins behind Raft's barrier, when
+// everything of earlier terms is applied here, so that the number of the next entry
+// is known; then it ticks once, and only then it takes commands. The entries of a
+// term have no holes. A log entry carries the term in which it was built, and every
+// node drops one that Raft took under a later term: so a leader that slept while
+// another led can never give a number to two entries.
+//
+// # Time
+//
+// For each tick the leader collects signed clock statements of a majority, its own
+// among them. It ticks every five seconds when idle, at once when something is due at
+// a height that is reached, and when a cut is wanted. There is one tick in flight at
+// a time. A node states its clock for its own cluster and era only, and for ticks
+// near its own.
+//
+// # Finality
+//
+// A cut is marked at most once a second, on a tick or, under load, on an entry with
+// commands, when something was added since the last one. Every node that has applied
+// it compares root and journal and cosigns (package cosign has the rules). The leader
+// collects, publishes the note as soon as k nodes agree, pushes it to everybody, and
+// puts the cosignatures into the header of the next cut's entry. A node publishes
+// only what it has computed itself; one that learns that k others have cosigned
+// another root ends, saying so. A single contradicting cosignature is kept as
+// evidence. While there is a replicated alarm, nobody cosigns.
+//
+// # Disk
+//
+// Raft's log is the write-ahead log of the journal: the journal is synced before a
+// snapshot is written, since after it Raft may drop the entries that the journal
+// could be written from again. After a crash the journal goes back to its mark, and
+// replaying the log writes the same bytes again; a byte that differs ends the node.
+// The first write that fails ends the node too, before anybody is answered.
+//
+// A node whose state came as a snapshot from the leader may have a journal that ends
+// before it. It takes part in Raft, but does not cosign and serves no receipts until
+// it has fetched the missing leaves and outcomes from peers and found them to lead to
+// the root and the outcome chain that the state holds.
+//
+// # Reads
+//
+// [Node.View] is the state after the last applied entry; it never changes and needs
+// no lock. [Node.ReadIndex] gives the entry that a read must wait for: what the leader
+// has applied, or, linearizable, everything that anybody was told. All numbers that
+// readers see are entry numbers; Raft's own index runs ahead of the state machine.
+//
+// # Limits
+//
+//	commands in one Submit              MaxSubmit (8,192)
+//	commands waiting at the leader      16,384 and 32 MiB; beyond: Unavailable, try again
+//	entries in flight                   4
+//	follower behind the leader          2,048 entries; then the leader waits for it,
+//	                                    unless it is dead for 3 s or stuck for 10 s
+//	call between nodes                  1,024 commands and 8 MiB, 4 MiB of leaves
+//	forwarded and not applied           alarm after 30 s
+//	Submit looks for a leader           3 s
+//	Submit looks for an outcome         15 s
+//
+// # Stopping
+//
+// When Run's context ends the node is no longer ready, lets what is in flight land
+// (3 s at most), ends its session, hands over the lead, closes the calls of its peers,
+// stops Raft and closes its files. After a fatal error it does only the last two.
+package cluster
