@@ -77,7 +77,7 @@ func newCommittee(t *testing.T, change ...func(*Config)) *committee {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g.Name, g.CreatedAt, g.AdminThreshold = "rig", time.Now().UnixMilli(), 2
+	g.Name, g.CreatedAt, g.AdminThreshold, g.BlockMs = "rig", time.Now().UnixMilli(), 2, 100
 	for i := range 3 {
 		k := nodeKeys{node: newKey(t), cosigner: newKey(t)}
 		if _, err := rand.Read(k.sealing[:]); err != nil {
@@ -358,6 +358,15 @@ func (c *committee) deposit(reference string) *fsm.Command {
 	return c.command(fsm.Deposit{
 		ThresholdHeader: c.threshold(), Account: "payer/city", Asset: "BLOCK", Amount: fsm.Amount{Lo: 1_000}, Reference: reference,
 	}, "deposit", "alice", "bob")
+}
+
+// single is the header of the next command on a lane of somebody's key.
+func (c *committee) single(who, lane string) fsm.Header {
+	c.nonces[who+lane]++
+	now := time.Now().UnixMilli()
+	return fsm.Header{
+		Cluster: c.genesis.Cluster, Era: c.era(), Lane: lane, Nonce: c.nonces[who+lane], IssuedAt: now, ExpiresAt: now + 3_600_000,
+	}
 }
 
 // deposits are n different ones.
