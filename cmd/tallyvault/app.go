@@ -45,7 +45,7 @@ Exit status: 0 done, 1 refused, 2 usage, 3 the outcome is not known.`,
 			commandCommand(), signCommand(), submitCommand(),
 			statusCommand(), accountsCommand(), settlementsCommand(), tokenCommand(),
 			receiptCommand(), policyCommand(), auditCommand(),
-			demoCommand(), versionCommand(),
+			demoCommand(), benchCommand(), versionCommand(),
 		},
 	}
 	quietDefaults()

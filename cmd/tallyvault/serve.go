@@ -45,6 +45,8 @@ It prints where it listens. /livez, /readyz and /metrics are on --ops-addr.`,
 			&cli.StringFlag{Name: "tls-cert", Usage: "PEM `FILE` of the API's certificate (default: a self-made one, vouched for by the node key)"},
 			&cli.StringFlag{Name: "tls-key", Usage: "PEM `FILE` of its key"},
 			&cli.BoolFlag{Name: "public-reads", Usage: "let everybody read without a token"},
+			&cli.Float64Flag{Name: "checks-per-second", Usage: "signature checks a second that one address may ask for (default 5000)"},
+			&cli.IntFlag{Name: "connections-per-address", Usage: "open connections of one address (default 256)"},
 			&cli.DurationFlag{Name: "raft-timeout", Value: time.Second, Usage: "how long to wait for a leader before standing for election"},
 			&cli.Uint64Flag{Name: "snapshot-threshold", Usage: "entries after which a snapshot is taken (default 8192)"},
 			&cli.DurationFlag{Name: "snapshot-interval", Usage: "how often to look whether one is due (default 2m)"},
@@ -160,12 +162,20 @@ func (s *seat) open(c *cli.Context) error {
 	s.door, err = transport.New(transport.Config{
 		Node: node, Genesis: s.genesis, NodeKey: s.dir.Node.Ed25519(), Dir: s.dir.Path,
 		TLSCert: c.String("tls-cert"), TLSKey: c.String("tls-key"), PublicReads: c.Bool("public-reads"),
+		Limits:  limits(c),
 		Version: version(), Logger: s.log, Registry: s.registry,
 	})
 	if err != nil {
 		return errors.Join(fmt.Errorf("opening the API: %w", err), node.Close())
 	}
 	return nil
+}
+
+// limits are the door's, as far as flags say; what is not set keeps its default.
+func limits(c *cli.Context) transport.Limits {
+	return transport.Limits{
+		ChecksPerSecond: c.Float64("checks-per-second"), ConnectionsPerAddress: c.Int("connections-per-address"),
+	}
 }
 
 // announce prints where the node listens, for people and scripts.
