@@ -1,12 +1,14 @@
 package fsm
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
 
 	"github.com/tallyvault/tallyvault/fsm/envelope"
 	"github.com/tallyvault/tallyvault/fsm/signature"
+	"github.com/tallyvault/tallyvault/fsm/strict"
 	"github.com/tallyvault/tallyvault/oracle"
 )
 
@@ -28,6 +30,7 @@ type Command struct {
 	Payload []byte
 
 	id      Identity
+	pae     []byte   // what is signed
 	body    any      // pointer to the payload type, nil when malformed
 	refused *Refusal // why the payload is malformed
 	marks   []mark
@@ -52,19 +55,20 @@ func FromEnvelope(e envelope.Envelope) (*Command, *Refusal) {
 	if n := c.frameLen(); n > MaxCommandBytes {
 		return nil, malformed(fmt.Errorf("command takes %d bytes, more than %d", n, MaxCommandBytes))
 	}
-	c.parse(s)
+	c.parse(s, new(strict.Parser))
 	return c, nil
 }
 
-func (c *Command) parse(s *spec) {
-	c.id = envelope.IdentityOf(s.payloadType(), c.Payload)
+func (c *Command) parse(s *spec, p *strict.Parser) {
+	c.pae = envelope.PAE(s.payloadType, c.Payload)
+	c.id = sha256.Sum256(c.pae)
 	c.marks = make([]mark, len(c.Sigs))
 	if !s.threshold && len(c.Sigs) != 1 {
 		c.refused = malformed(fmt.Errorf("%s takes exactly one signature, not %d", s.name, len(c.Sigs)))
 		return
 	}
 	body := s.empty()
-	if err := s.codec.Decode(c.Payload, body); err != nil {
+	if err := s.codec.DecodeWith(p, c.Payload, body); err != nil {
 		c.refused = malformed(err)
 		return
 	}
@@ -184,7 +188,9 @@ func (c *Command) appendFrame(b []byte) []byte {
 }
 
 // ParseFrame reads a frame. The payload keeps referring to b.
-func ParseFrame(b []byte) (*Command, error) {
+func ParseFrame(b []byte) (*Command, error) { return parseFrame(b, new(strict.Parser)) }
+
+func parseFrame(b []byte, p *strict.Parser) (*Command, error) {
 	if len(b) < frameHead {
 		return nil, errors.New("command frame is cut short")
 	}
@@ -209,6 +215,6 @@ func ParseFrame(b []byte) (*Command, error) {
 		b = b[copy(c.Sigs[i][:], b):]
 	}
 	c.Payload = b
-	c.parse(s)
+	c.parse(s, p)
 	return c, nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/tallyvault/tallyvault/fsm/signature"
+	"github.com/tallyvault/tallyvault/fsm/strict"
 	"golang.org/x/crypto/cryptobyte"
 )
 
@@ -111,12 +112,14 @@ func DecodeEntry(raw []byte) (*Entry, error) {
 	if commands > MaxEntryCommands {
 		return nil, fmt.Errorf("entry has %d commands, more than %d", commands, MaxEntryCommands)
 	}
+	e.Commands = make([]*Command, 0, min(commands, len(rest)/frameHead))
+	var parser strict.Parser
 	for i := range commands {
 		var frame cryptobyte.String
 		if !rest.ReadUint16LengthPrefixed(&frame) {
 			return nil, errCutShort
 		}
-		c, err := ParseFrame(frame)
+		c, err := parseFrame(frame, &parser)
 		if err != nil {
 			return nil, fmt.Errorf("command %d: %w", i+1, err)
 		}

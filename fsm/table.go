@@ -32,12 +32,14 @@ const (
 
 // spec is one row of the command table.
 type spec struct {
-	tag       Type
-	name      string
-	threshold bool
-	scope     string // the scope a signing key must have
-	codec     *strict.Codec
-	empty     func() any // a pointer to a zero payload
+	tag  Type
+	name string
+	// payloadType is the DSSE payload type.
+	payloadType string
+	threshold   bool
+	scope       string // the scope a signing key must have
+	codec       *strict.Codec
+	empty       func() any // a pointer to a zero payload
 }
 
 // Scopes beyond the names of commands.
@@ -66,7 +68,7 @@ var specs = []spec{
 
 func row[T any](tag Type, name, scope string) spec {
 	return spec{
-		tag: tag, name: name, scope: scope, threshold: tag >= 100,
+		tag: tag, name: name, payloadType: payloadPrefix + name + payloadSuffix, scope: scope, threshold: tag >= 100,
 		codec: strict.Compile(*new(T)), empty: func() any { return new(T) },
 	}
 }
@@ -82,14 +84,12 @@ func specOf(tag Type) *spec {
 
 func specOfPayloadType(payloadType string) *spec {
 	for i := range specs {
-		if specs[i].payloadType() == payloadType {
+		if specs[i].payloadType == payloadType {
 			return &specs[i]
 		}
 	}
 	return nil
 }
-
-func (s *spec) payloadType() string { return payloadPrefix + s.name + payloadSuffix }
 
 // String is the command's name, e.g. "submit_reading".
 func (t Type) String() string {
@@ -109,7 +109,12 @@ func CommandNames() []string {
 }
 
 // PayloadType is the DSSE payload type of a command.
-func (t Type) PayloadType() string { return payloadPrefix + t.String() + payloadSuffix }
+func (t Type) PayloadType() string {
+	if s := specOf(t); s != nil {
+		return s.payloadType
+	}
+	return payloadPrefix + t.String() + payloadSuffix
+}
 
 // NewPayload returns a pointer to a zero payload of a command by its name.
 func NewPayload(name string) (payload any, t Type, ok bool) {

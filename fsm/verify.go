@@ -3,7 +3,6 @@ package fsm
 import (
 	"io"
 
-	"github.com/tallyvault/tallyvault/fsm/envelope"
 	"github.com/tallyvault/tallyvault/fsm/signature"
 )
 
@@ -32,17 +31,16 @@ func VerifyCommands(random io.Reader, keys *Keys, commands []*Command) {
 		if c.refused != nil {
 			continue
 		}
-		pae := envelope.PAE(c.Type.PayloadType(), c.Payload)
 		for j := range c.Sigs {
 			key, known := keys.Get(c.KeyIDs[j])
 			if !known || c.marks[j] != unchecked {
 				continue
 			}
 			if len(commands) < batchSize {
-				c.marks[j] = markOf(key.public.Verify(pae, &c.Sigs[j]))
+				c.marks[j] = markOf(key.public.Verify(c.pae, &c.Sigs[j]))
 				continue
 			}
-			batch.Add(key.public, pae, &c.Sigs[j])
+			batch.Add(key.public, c.pae, &c.Sigs[j])
 			places = append(places, place{i, j})
 		}
 	}
@@ -64,8 +62,7 @@ func markOf(ok bool) mark {
 // verified checks one signature of a command, using its mark where there is one.
 func (c *Command) verified(i int, key *Key) bool {
 	if c.marks[i] == unchecked {
-		pae := envelope.PAE(c.Type.PayloadType(), c.Payload)
-		return key.public.Verify(pae, &c.Sigs[i])
+		return key.public.Verify(c.pae, &c.Sigs[i])
 	}
 	return c.marks[i] == good
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/cloudflare/circl/sign/ed25519"
@@ -127,7 +128,9 @@ func (e Envelope) JSON() []byte {
 // PAE is the pre-authentication encoding: the bytes that are signed.
 func PAE(payloadType string, payload []byte) []byte {
 	b := make([]byte, 0, len("DSSEv1    ")+len(payloadType)+len(payload)+2*20)
-	b = fmt.Appendf(b, "DSSEv1 %d %s %d ", len(payloadType), payloadType, len(payload))
+	b = strconv.AppendInt(append(b, "DSSEv1 "...), int64(len(payloadType)), 10)
+	b = append(append(append(b, ' '), payloadType...), ' ')
+	b = append(strconv.AppendInt(b, int64(len(payload)), 10), ' ')
 	return append(b, payload...)
 }
 

@@ -41,7 +41,7 @@ func (p *plan) append(b []byte, v reflect.Value) []byte {
 	case kindDecimal:
 		return append(strconv.AppendUint(append(b, '"'), v.Uint(), 10), '"')
 	case kindAmount:
-		return append(append(append(b, '"'), v.Interface().(Amount).String()...), '"')
+		return append(appendAmount(append(b, '"'), v), '"')
 	case kindHex:
 		return appendHex(b, v)
 	case kindObject:
@@ -64,8 +64,9 @@ func (p *plan) append(b []byte, v reflect.Value) []byte {
 func (p *plan) appendObject(b []byte, v reflect.Value) []byte {
 	b = append(b, '{')
 	first := true
-	for _, f := range p.fields {
-		value := v.FieldByIndex(f.index)
+	for i := range p.fields {
+		f := &p.fields[i]
+		value := f.of(v)
 		if f.optional && value.IsZero() {
 			continue
 		}
@@ -73,8 +74,7 @@ func (p *plan) appendObject(b []byte, v reflect.Value) []byte {
 			b = append(b, ',')
 		}
 		first = false
-		b = append(appendString(b, f.name), ':')
-		b = f.plan.append(b, value)
+		b = f.plan.append(append(b, f.quoted...), value)
 	}
 	return append(b, '}')
 }
@@ -85,9 +85,21 @@ func appendHex(b []byte, v reflect.Value) []byte {
 		b = hex.AppendEncode(b, v.Bytes())
 		return append(b, '"')
 	}
-	raw := make([]byte, v.Len())
-	reflect.Copy(reflect.ValueOf(raw), v)
-	return append(hex.AppendEncode(b, raw), '"')
+	if !v.CanAddr() {
+		whole := reflect.New(v.Type()).Elem()
+		whole.Set(v)
+		v = whole
+	}
+	return append(hex.AppendEncode(b, v.Bytes()), '"')
+}
+
+// appendAmount spells an amount. Most fit 64 bits.
+func appendAmount(b []byte, v reflect.Value) []byte {
+	lo, hi := v.Field(0).Uint(), v.Field(1).Uint()
+	if hi == 0 {
+		return strconv.AppendUint(b, lo, 10)
+	}
+	return append(b, Amount{Lo: lo, Hi: hi}.String()...)
 }
 
 func appendString(b []byte, s string) []byte {

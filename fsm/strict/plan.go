@@ -2,6 +2,7 @@ package strict
 
 import (
 	"fmt"
+	"math/bits"
 	"reflect"
 	"strings"
 
@@ -33,15 +34,32 @@ type plan struct {
 	elem   *plan   // kindList, kindOptional
 	fields []field // kindObject, in declaration order
 	byName map[string]int
+
+	required uint64 // one bit for each field that must be there
 }
+
+// maxFields is how many bits tell which members of an object were seen.
+const maxFields = 64
 
 // field is one member of an object.
 type field struct {
 	name     string
-	index    []int // reflect path, through embedded structs
+	quoted   string // the name as JSON, with its colon
+	index    []int  // reflect path, through embedded structs
 	plan     *plan
 	optional bool
 }
+
+// of finds the field in its struct.
+func (f *field) of(v reflect.Value) reflect.Value {
+	for _, i := range f.index {
+		v = v.Field(i)
+	}
+	return v
+}
+
+// first names the first field of a set.
+func (p *plan) first(set uint64) string { return p.fields[bits.TrailingZeros64(set)].name }
 
 // Codec reads and writes one struct type. Compile it once and keep it.
 type Codec struct{ root *plan }
@@ -107,8 +125,15 @@ func (p *plan) addFields(t reflect.Type, path []int) {
 		if _, dup := p.byName[name]; dup {
 			panic(fmt.Sprintf("strict: %v has two members named %q", p.typ, name))
 		}
+		if len(p.fields) == maxFields {
+			panic(fmt.Sprintf("strict: %v has more than %d members", p.typ, maxFields))
+		}
 		p.byName[name] = len(p.fields)
 		optional := option == "optional" || f.Type.Kind() == reflect.Pointer
-		p.fields = append(p.fields, field{name: name, index: index, plan: compile(f.Type), optional: optional})
+		if !optional {
+			p.required |= 1 << len(p.fields)
+		}
+		quoted := string(append(appendString(nil, name), ':'))
+		p.fields = append(p.fields, field{name: name, quoted: quoted, index: index, plan: compile(f.Type), optional: optional})
 	}
 }
