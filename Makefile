@@ -21,7 +21,7 @@ help: ## this list
 
 .PHONY: build
 build: ## the static binary, bin/tallyvault
-	CGO_ENABLED=0 go build -trimpath -o bin/tallyvault ./cmd/tallyvault
+	CGO_ENABLED=0 go build -o bin/tallyvault ./cmd/tallyvault
 
 .PHONY: test
 test: ## all tests; below five minutes on two cores
@@ -29,7 +29,7 @@ test: ## all tests; below five minutes on two cores
 
 .PHONY: race
 race: ## the tests of all packages below cmd under the race detector
-	go test -race $$(go list ./... | grep -v '/cmd/')
+	CGO_ENABLED=1 go test -race $$(go list ./... | grep -v '/cmd/')
 
 .PHONY: check
 check: lint vuln test race ## what must pass before a commit
