@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/tallyvault/tallyvault/cluster/journal"
 	"github.com/tallyvault/tallyvault/fsm"
@@ -181,8 +182,19 @@ func (n *Node) wait(ctx context.Context, moved <-chan struct{}) error {
 // ReadIndex asks the leader which entry this node must have applied for a read to
 // see what the leader sees. A linearizable one also sees everything that anybody
 // was told before the call: the leader takes the last number it has given out and
-// then makes sure that it still leads.
+// then makes sure that it still leads. While a leader is being elected it is asked
+// for again, for as long as Submit would look for one.
 func (n *Node) ReadIndex(ctx context.Context, linearizable bool) (uint64, error) {
+	started := time.Now()
+	for {
+		entry, err := n.readIndex(ctx, linearizable)
+		if err == nil || time.Since(started) > leaderFor || n.draining.Load() || !pause(ctx, submitPause) {
+			return entry, err
+		}
+	}
+}
+
+func (n *Node) readIndex(ctx context.Context, linearizable bool) (uint64, error) {
 	if s := n.leading(); s != nil {
 		return s.readIndex(ctx, linearizable)
 	}

@@ -29,11 +29,11 @@ func (n *Node) peerHandler() http.Handler {
 		mux.HandleFunc(method+" "+path, func(w http.ResponseWriter, r *http.Request) {
 			r.Body = http.MaxBytesReader(w, r.Body, limit)
 			if err := serve(w, r); err != nil {
-				status := http.StatusBadRequest
+				status, text := http.StatusBadRequest, err.Error()
 				if refused, ok := errors.AsType[*callError](err); ok {
-					status = refused.status
+					status, text = refused.status, refused.text
 				}
-				http.Error(w, err.Error(), status)
+				http.Error(w, text, status)
 			}
 		})
 	}
