@@ -1,0 +1,80 @@
+package bench
+
+import (
+	"fmt"
+	"io"
+)
+
+// Summary is what was measured, as one JSON object.
+type Summary struct {
+	Nodes   int `json:"nodes"`
+	Batch   int `json:"batch"`
+	Clients int `json:"clients"`
+	Meters  int `json:"meters"`
+
+	// Phase ingest. Seconds is the time the clock ran.
+	Seconds        float64 `json:"seconds"`
+	Readings       int     `json:"readings"`
+	ReadingsPerS   float64 `json:"readings_per_s"`
+	P50Ms          float64 `json:"p50_ms"`
+	P99Ms          float64 `json:"p99_ms"`
+	FinalP50Ms     float64 `json:"final_p50_ms"`
+	FinalP99Ms     float64 `json:"final_p99_ms"`
+	FinalSamples   int     `json:"final_samples"`
+	BytesPerRead   float64 `json:"bytes_per_reading"`
+	JournalLeaves  uint64  `json:"journal_leaves"`
+	DriverCPU      float64 `json:"driver_cpu_seconds"`
+	NodeUsage      []Node  `json:"per_node"`
+	SettledSeconds float64 `json:"settled_seconds"`
+	Settled        int     `json:"settled"`
+	SettledPerS    float64 `json:"settled_per_s"`
+
+	// Of both phases: refusals by code, requests that had to be sent again, and
+	// readings without an outcome or answered and not in the state.
+	Refused map[string]int `json:"refused"`
+	Resent  int            `json:"resent"`
+	Lost    int            `json:"lost"`
+
+	Version    string  `json:"version"`
+	Go         string  `json:"go"`
+	Platform   string  `json:"platform"`
+	CPUs       int     `json:"cpus"`
+	Load       float64 `json:"load_average"` // of the minute before
+	FileSystem string  `json:"filesystem"`
+}
+
+// Node is what one node used in phase ingest. Where a running process cannot be
+// asked, it is what the node used in its whole life.
+type Node struct {
+	Node       string  `json:"node"`
+	Leader     bool    `json:"leader"`
+	CPUSeconds float64 `json:"cpu_seconds"`
+	RSS        int64   `json:"rss_bytes"`
+	Anonymous  int64   `json:"anonymous_bytes,omitempty"`
+}
+
+// Clean reports whether the figures mean what they say.
+func (s Summary) Clean() bool { return s.Readings > 0 && s.Lost == 0 && len(s.Refused) == 0 }
+
+// Tell says the figures for people.
+func (s Summary) Tell(out io.Writer) {
+	say := func(format string, args ...any) { fmt.Fprintf(out, format+"\n", args...) } //nolint:errcheck // words for people
+	say("%.0f readings/s (%d in %.1f s; batches of %d, %d clients, %d meters)", s.ReadingsPerS, s.Readings, s.Seconds, s.Batch, s.Clients, s.Meters)
+	say("  answered within %.1f ms (p50), %.1f ms (p99); final within %.0f ms (p50), %.0f ms (p99)", s.P50Ms, s.P99Ms, s.FinalP50Ms, s.FinalP99Ms)
+	if s.SettledSeconds > 0 {
+		say("%.0f settled/s (%d in %.1f s)", s.SettledPerS, s.Settled, s.SettledSeconds)
+	}
+	if s.BytesPerRead > 0 {
+		say("  %.0f bytes on disk for a reading", s.BytesPerRead)
+	}
+	for _, n := range s.NodeUsage {
+		role := ""
+		if n.Leader {
+			role = ", leader"
+		}
+		say("  %s%s: %.1f s of processor time, %d MiB resident", n.Node, role, n.CPUSeconds, n.RSS>>20)
+	}
+	if len(s.Refused) > 0 || s.Lost > 0 || s.Resent > 0 {
+		say("  refused %v, lost %d, sent again %d", s.Refused, s.Lost, s.Resent)
+	}
+}
