@@ -141,9 +141,14 @@ func (a *apply) takeRefused(leaf []byte) {
 
 // recordEntry writes the header and every frame as leaves.
 func (a *apply) recordEntry() {
+	n := 1 + len(a.entry.Commands)
+	a.result.Leaves, a.result.Hashes = make([][]byte, 0, n), make([]tlog.Hash, 0, n)
+	a.result.Outcomes = make([]Outcome, 0, n-1)
 	a.leaf(append([]byte{LeafHeader}, a.entry.header()...))
 	for _, c := range a.entry.Commands {
-		a.leaf(c.appendFrame([]byte{LeafCommand}))
+		leaf := make([]byte, 1, 1+c.frameLen())
+		leaf[0] = LeafCommand
+		a.leaf(c.appendFrame(leaf))
 	}
 }
 

@@ -133,12 +133,12 @@ func (s *state) consistentDue() error {
 	s.due.Scan(func(key string, item dueItem) bool {
 		switch item.kind {
 		case dueRelease:
-			if set, known := s.oracle.Settlement(item.market, item.number); known && set.ReleaseHeight == 0 {
-				wrong = fmt.Errorf("settlement %s/%d is to be released and is not held", item.market, item.number)
+			if set, known := s.oracle.Settlement(item.id, item.number); known && set.ReleaseHeight == 0 {
+				wrong = fmt.Errorf("settlement %s/%d is to be released and is not held", item.id, item.number)
 			}
 		case dueForget:
-			if k, known := s.keys.Get(string(item.key[:])); !known || k.Until > dueHeight(key) {
-				wrong = fmt.Errorf("key %s is to be forgotten and does not end", item.key)
+			if k, known := s.keys.Get(item.id); !known || k.Until > dueHeight(key) {
+				wrong = fmt.Errorf("key %x is to be forgotten and does not end", item.id)
 			}
 		}
 		return wrong == nil

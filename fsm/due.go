@@ -14,11 +14,8 @@ const (
 // dueItem is something that happens at a height.
 type dueItem struct {
 	kind   uint8
-	market string
-	meter  string
-	payer  string
-	key    KeyID
-	number uint64
+	id     string // a market, a meter, a payer or a key, as the kind says
+	number uint64 // of a reading or settlement in its market
 }
 
 // schedule puts an item into the queue. Rules compare heights, never places in
@@ -47,15 +44,15 @@ func (a *apply) takeDue() {
 		_, item, _ := a.s.due.PopMin()
 		switch item.kind {
 		case dueExpire:
-			a.handle(a.s.oracle.Expire(oracleClock(a.s), item.market, item.number))
+			a.handle(a.s.oracle.Expire(oracleClock(a.s), item.id, item.number))
 		case dueClose:
-			a.handle(a.s.oracle.CloseMeter(oracleClock(a.s), item.meter))
+			a.handle(a.s.oracle.CloseMeter(oracleClock(a.s), item.id))
 		case dueRelease:
-			a.handle(a.s.oracle.Release(item.market, item.number))
+			a.handle(a.s.oracle.Release(item.id, item.number))
 		case dueFund:
-			a.fund(item.payer)
+			a.fund(item.id)
 		case dueForget:
-			a.s.forget(item.key)
+			a.s.forget(KeyID([]byte(item.id)))
 		default:
 			panic("fsm: a due item of no known kind")
 		}

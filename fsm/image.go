@@ -3,14 +3,8 @@ package fsm
 import (
 	"crypto/sha256"
 	"encoding/binary"
-	"errors"
-	"fmt"
 
 	"golang.org/x/crypto/cryptobyte"
-	"golang.org/x/mod/sumdb/tlog"
-
-	"github.com/tallyvault/tallyvault/fsm/proof"
-	"github.com/tallyvault/tallyvault/fsm/signature"
 )
 
 // The state image is the state as a sequence of rows: a table tag, then the
@@ -32,15 +26,21 @@ const (
 	rowLedger
 )
 
-var errImage = errors.New("state image is damaged")
-
-// image emits every row of the state.
+// image emits every row of the state. A row is only valid during the call.
 func (s *state) image(emit func(row []byte)) {
+	scratch := make([]byte, 0, 4<<10)
 	row := func(tag uint8, fill func(b *cryptobyte.Builder)) {
-		b := cryptobyte.NewBuilder(make([]byte, 0, 128))
+		b := cryptobyte.NewBuilder(scratch[:0])
 		b.AddUint8(tag)
 		fill(b)
-		emit(b.BytesOrPanic())
+		scratch = b.BytesOrPanic()
+		emit(scratch)
+	}
+	foreign := func(tag uint8) func([]byte) {
+		return func(inner []byte) {
+			scratch = append(append(scratch[:0], tag), inner...)
+			emit(scratch)
+		}
 	}
 	row(rowScalars, s.addScalars)
 	for _, c := range s.cuts {
@@ -74,8 +74,8 @@ func (s *state) image(emit func(row []byte)) {
 		row(rowReceivable, func(b *cryptobyte.Builder) { addText(b, key); addText(b, r.market); b.AddUint64(r.settlement) })
 		return true
 	})
-	s.oracle.Image(func(inner []byte) { emit(append([]byte{rowOracle}, inner...)) })
-	s.ledger.Image(func(inner []byte) { emit(append([]byte{rowLedger}, inner...)) })
+	s.oracle.Image(foreign(rowOracle))
+	s.ledger.Image(foreign(rowLedger))
 }
 
 func (s *state) addScalars(b *cryptobyte.Builder) {
@@ -94,47 +94,10 @@ func (s *state) addScalars(b *cryptobyte.Builder) {
 	s.final.add(b)
 }
 
-func (s *state) readScalars(in *cryptobyte.String) error {
-	c := &s.clock
-	var now, median, size uint64
-	for _, v := range []*uint64{
-		&s.number, &now, &median, &c.tick, &c.height, &c.remainder, &s.cutCount,
-		&s.digestAt.epoch, &s.digestAt.cut, &s.commands, &s.dueSequence, &s.waiting, &size,
-	} {
-		if !in.ReadUint64(v) {
-			return errImage
-		}
-	}
-	c.now, c.median = int64(now), int64(median)
-	var hashes []tlog.Hash
-	for n := size; n != 0; n &= n - 1 {
-		var h tlog.Hash
-		if !in.CopyBytes(h[:]) {
-			return errImage
-		}
-		hashes = append(hashes, h)
-	}
-	edge, err := proof.NewEdge(size, hashes)
-	if err != nil {
-		return err
-	}
-	s.edge = edge
-	var dirty uint8
-	if !in.ReadUint8(&dirty) || dirty > 1 || !in.CopyBytes(s.chain[:]) || !s.final.read(in) {
-		return errImage
-	}
-	s.dirty = dirty == 1
-	return nil
-}
-
 func (c Cut) add(b *cryptobyte.Builder) {
 	b.AddUint64(c.Number)
 	b.AddUint64(c.Size)
 	b.AddBytes(c.Root[:])
-}
-
-func (c *Cut) read(in *cryptobyte.String) bool {
-	return in.ReadUint64(&c.Number) && in.ReadUint64(&c.Size) && in.CopyBytes(c.Root[:])
 }
 
 func (k *Key) add(b *cryptobyte.Builder) {
@@ -150,129 +113,17 @@ func (k *Key) add(b *cryptobyte.Builder) {
 	}
 }
 
-func readKey(in *cryptobyte.String) (*Key, error) {
-	var raw [32]byte
-	var k Key
-	var scopes uint8
-	if !in.CopyBytes(raw[:]) || !readText(in, &k.Principal) || !readText(in, &k.Role) ||
-		!in.ReadUint64(&k.From) || !in.ReadUint64(&k.Until) || !in.ReadUint8(&scopes) {
-		return nil, errImage
-	}
-	for range scopes {
-		var scope string
-		if !readText(in, &scope) {
-			return nil, errImage
-		}
-		k.Scopes = append(k.Scopes, scope)
-	}
-	public, err := signature.CheckPublicKey(raw)
-	if err != nil {
-		return nil, fmt.Errorf("state image: %w", err)
-	}
-	k.public, k.ID = public, keyIDOf(public)
-	return &k, nil
-}
-
 func (d dueItem) add(b *cryptobyte.Builder) {
 	b.AddUint8(d.kind)
-	addText(b, d.market)
-	addText(b, d.meter)
-	addText(b, d.payer)
-	b.AddBytes(d.key[:])
+	addText(b, d.id)
 	b.AddUint64(d.number)
-}
-
-func (d *dueItem) read(in *cryptobyte.String) bool {
-	return in.ReadUint8(&d.kind) && d.kind >= dueExpire && d.kind <= dueForget &&
-		readText(in, &d.market) && readText(in, &d.meter) && readText(in, &d.payer) && in.CopyBytes(d.key[:]) && in.ReadUint64(&d.number)
-}
-
-// load takes one row of an image.
-func (s *state) load(row []byte) error {
-	if len(row) == 0 {
-		return errImage
-	}
-	tag, in := row[0], cryptobyte.String(row[1:])
-	switch tag {
-	case rowOracle:
-		return s.oracle.Load(in)
-	case rowLedger:
-		return s.ledger.Load(in)
-	case rowScalars:
-		if err := s.readScalars(&in); err != nil {
-			return err
-		}
-	case rowKey:
-		k, err := readKey(&in)
-		if err != nil {
-			return err
-		}
-		s.keys.Set(string(k.ID[:]), k)
-		if k.LiveAt(s.clock.height) {
-			s.owned.Set(k.ownedKey(), k.ID)
-		}
-	default:
-		if !s.loadRow(tag, &in) {
-			return errImage
-		}
-	}
-	if !in.Empty() {
-		return errImage
-	}
-	return nil
-}
-
-func (s *state) loadRow(tag uint8, in *cryptobyte.String) bool {
-	var key string
-	switch tag {
-	case rowCut:
-		var c Cut
-		ok := c.read(in)
-		s.cuts = append(s.cuts, c)
-		return ok
-	case rowAlarm:
-		ok := readText(in, &key)
-		s.alarms = append(s.alarms, key)
-		return ok
-	case rowPrincipal:
-		var p Principal
-		ok := readText(in, &p.Name) && readText(in, &p.Role) && in.ReadUint32(&p.Keys)
-		s.principals.Set(p.Name, p)
-		return ok
-	case rowLane:
-		var nonce uint64
-		ok := readText(in, &key) && in.ReadUint64(&nonce)
-		s.lanes.Set(key, nonce)
-		return ok
-	case rowSpent:
-		var expires uint64
-		ok := readText(in, &key) && in.ReadUint64(&expires)
-		s.spent.Set(key, int64(expires))
-		s.expiring.Set(ordered(expires, key), struct{}{})
-		return ok
-	case rowReference:
-		ok := readText(in, &key)
-		s.references.Set(key, struct{}{})
-		return ok
-	case rowDue:
-		var item dueItem
-		ok := readText(in, &key) && len(key) == 17 && item.read(in)
-		s.due.Set(key, item)
-		return ok
-	case rowReceivable:
-		var r receivable
-		ok := readText(in, &key) && readText(in, &r.market) && in.ReadUint64(&r.settlement)
-		s.receivables.Set(key, r)
-		return ok
-	}
-	return false
 }
 
 // digest is SHA-256 over the image's rows, each behind its length.
 func (s *state) digest() [32]byte {
 	h := sha256.New()
+	var length [4]byte
 	s.image(func(row []byte) {
-		var length [4]byte
 		binary.BigEndian.PutUint32(length[:], uint32(len(row)))
 		h.Write(length[:])
 		h.Write(row)

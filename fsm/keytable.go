@@ -83,7 +83,7 @@ func (s *state) endKey(id KeyID, height uint64) {
 	key := *old
 	key.Until = height
 	s.keys.Set(string(id[:]), &key)
-	s.schedule(height, dueItem{kind: dueForget, key: id})
+	s.schedule(height, dueItem{kind: dueForget, id: string(id[:])})
 }
 
 // maxLanesForgotten bounds how many lanes one due item forgets: a provider has one
@@ -111,7 +111,7 @@ func (s *state) forget(id KeyID) {
 		s.lanes.Delete(lane)
 	}
 	if len(lanes) == maxLanesForgotten {
-		s.schedule(s.clock.height, dueItem{kind: dueForget, key: id})
+		s.schedule(s.clock.height, dueItem{kind: dueForget, id: string(id[:])})
 	}
 }
 

@@ -33,7 +33,7 @@ type Outcome struct {
 // link extends the outcome chain. A malformed payload's words are left out:
 // they are the parser's, not a rule's.
 func (o *Outcome) link(previous [32]byte) [32]byte {
-	b := cryptobyte.NewBuilder(nil)
+	b := cryptobyte.NewBuilder(make([]byte, 0, 192))
 	b.AddBytes(previous[:])
 	b.AddBytes(o.ID[:])
 	fields := o.Result
@@ -168,6 +168,8 @@ type outcomeJSON struct {
 	Receipts []uint64 `json:"receipts,optional"`
 }
 
+var outcomeCodec = strict.Compile(outcomeJSON{})
+
 // JSON is the outcome for people and programs.
 func (o *Outcome) JSON() []byte {
 	j := outcomeJSON{
@@ -178,7 +180,7 @@ func (o *Outcome) JSON() []byte {
 		j.Code, j.Cause, j.Recovery = string(o.Refusal.Code), o.Refusal.Code.Cause(), o.Refusal.Code.Recovery()
 		j.Fields = o.Refusal.Fields
 	}
-	return strict.Encode(j)
+	return outcomeCodec.Append(make([]byte, 0, 512), &j)
 }
 
 func keyIDOf(public *signature.PublicKey) KeyID {

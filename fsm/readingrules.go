@@ -53,11 +53,11 @@ func (a *apply) handle(effects []oracle.Effect) {
 	for _, effect := range effects {
 		switch f := effect.(type) {
 		case oracle.DueExpire:
-			a.s.schedule(f.Height, dueItem{kind: dueExpire, market: f.Market, number: f.Number})
+			a.s.schedule(f.Height, dueItem{kind: dueExpire, id: f.Market, number: f.Number})
 		case oracle.DueClose:
-			a.s.schedule(f.Height, dueItem{kind: dueClose, meter: f.Meter})
+			a.s.schedule(f.Height, dueItem{kind: dueClose, id: f.Meter})
 		case oracle.DueRelease:
-			a.s.schedule(f.Height, dueItem{kind: dueRelease, market: f.Market, number: f.Settlement})
+			a.s.schedule(f.Height, dueItem{kind: dueRelease, id: f.Market, number: f.Settlement})
 		case oracle.Closed:
 			a.closed(f)
 		case oracle.Settled:

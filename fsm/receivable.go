@@ -53,7 +53,7 @@ func (s *state) owe(set oracle.Settlement) {
 func (s *state) wakePayer(id treasury.AccountID) {
 	payer, ok := strings.CutPrefix(string(id), string(treasury.Payer("")))
 	if ok && s.hasReceivables(payer) {
-		s.schedule(s.clock.height, dueItem{kind: dueFund, payer: payer})
+		s.schedule(s.clock.height, dueItem{kind: dueFund, id: payer})
 	}
 }
 
@@ -74,6 +74,6 @@ func (a *apply) fund(payer string) {
 	a.s.receivables.Delete(key)
 	a.hold(set)
 	if a.s.hasReceivables(payer) {
-		a.s.schedule(a.s.clock.height, dueItem{kind: dueFund, payer: payer})
+		a.s.schedule(a.s.clock.height, dueItem{kind: dueFund, id: payer})
 	}
 }

@@ -165,12 +165,12 @@ func (s *script) balance(a treasury.Account) bool {
 func (s *script) due() {
 	s.r.m.state.due.Scan(func(key string, d dueItem) bool {
 		what := []string{"", "expire reading", "close meter", "release settlement", "fund payer", "forget key"}[d.kind]
-		object := d.market + d.meter + d.payer
+		object := d.id
 		if d.number > 0 {
 			object += fmt.Sprint("/", d.number)
 		}
 		if d.kind == dueForget {
-			object = s.named(Field{Value: d.key.String()})
+			object = s.named(Field{Value: fmt.Sprintf("%x", d.id)})
 		}
 		s.say("height %d: %s %s", dueHeight(key), what, object)
 		return true

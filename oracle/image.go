@@ -37,9 +37,9 @@ func (s *State) Image(emit func(row []byte)) {
 
 // row builds one row and emits it.
 func row(emit func([]byte), tag uint8, fields func(b *cryptobyte.Builder)) {
-	var b cryptobyte.Builder
+	b := cryptobyte.NewBuilder(make([]byte, 0, 256))
 	b.AddUint8(tag)
-	fields(&b)
+	fields(b)
 	emit(b.BytesOrPanic())
 }
 

@@ -86,7 +86,9 @@ func (r *reader) members() []Member {
 }
 
 func addString(w *cryptobyte.Builder, s string) {
-	w.AddUint8LengthPrefixed(func(w *cryptobyte.Builder) { w.AddBytes([]byte(s)) })
+	// A state has very many strings, and none of them is long.
+	w.AddUint8(uint8(len(s)))
+	w.AddBytes([]byte(s))
 }
 
 func addBool(w *cryptobyte.Builder, v bool) {

@@ -20,9 +20,11 @@ type Possession struct {
 	Key       [32]byte `json:"key"`
 }
 
+var possessionCodec = strict.Compile(Possession{})
+
 // Prove signs the statement with the key it names.
 func (p Possession) Prove(key ed25519.PrivateKey) [signature.Size]byte {
-	return envelope.Sign(key, PossessionPayloadType, strict.Encode(p)).Sig
+	return envelope.Sign(key, PossessionPayloadType, possessionCodec.Append(nil, &p)).Sig
 }
 
 // Check verifies a proof and the registration rule of the key.
@@ -39,5 +41,5 @@ func (p Possession) Check(proof *[signature.Size]byte) error {
 
 // ProvedBy verifies a proof by the key that the statement names.
 func (p Possession) ProvedBy(key *signature.PublicKey, proof *[signature.Size]byte) bool {
-	return key.Raw() == p.Key && key.Verify(envelope.PAE(PossessionPayloadType, strict.Encode(p)), proof)
+	return key.Raw() == p.Key && key.Verify(envelope.PAE(PossessionPayloadType, possessionCodec.Append(nil, &p)), proof)
 }
