@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tallyvault/tallyvault/cluster"
+	"github.com/tallyvault/tallyvault/cluster/metrics"
 	"github.com/tallyvault/tallyvault/cmd/internal/nodedir"
 	"github.com/tallyvault/tallyvault/fsm/genesis"
 	"github.com/tallyvault/tallyvault/transport"
@@ -148,6 +149,9 @@ func (s *seat) close() error {
 func (s *seat) open(c *cli.Context) error {
 	s.registry = prometheus.NewRegistry()
 	s.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	if err := metrics.InstallRaft(s.registry); err != nil {
+		return err
+	}
 	node, err := cluster.New(cluster.Config{
 		Dir: s.dir.Path, Genesis: s.genesis,
 		NodeKey: s.dir.Node.Ed25519(), CosignerKey: s.dir.Cosigner.Ed25519(), SealingKey: s.dir.Sealing.Seed,
