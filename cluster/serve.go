@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/tallyvault/tallyvault/cluster/cosign"
+	"github.com/tallyvault/tallyvault/cluster/peer"
 	"github.com/tallyvault/tallyvault/fsm"
 )
 
@@ -33,6 +34,7 @@ func (n *Node) peerHandler() http.Handler {
 				if refused, ok := errors.AsType[*callError](err); ok {
 					status, text = refused.status, refused.text
 				}
+				n.config.Logger.Debug("refused a peer's call", "peer", peer.Caller(r.Context()), "path", path, "err", err)
 				http.Error(w, text, status)
 			}
 		})
