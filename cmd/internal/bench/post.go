@@ -104,7 +104,10 @@ func (s *sender) post(ctx context.Context, r request, single bool) (v verdict, r
 		}
 		resent++
 		s.at.CompareAndSwap(at, at+1)
-		time.Sleep(resendPause)
+		select {
+		case <-ctx.Done():
+		case <-time.After(resendPause):
+		}
 	}
 }
 
