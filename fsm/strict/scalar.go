@@ -30,15 +30,6 @@ func notDecimal[T ~[]byte | ~string](s T) error {
 	return fmt.Errorf("%.40q is not a canonical decimal below 2^64", string(s))
 }
 
-// ParseDecimal reads a canonical unsigned decimal: digits only, no leading zero.
-func ParseDecimal(s string) (uint64, error) {
-	n, ok := decimal(s)
-	if !ok {
-		return 0, notDecimal(s)
-	}
-	return n, nil
-}
-
 // ParseAmount reads a canonical unsigned decimal below 2^128.
 func ParseAmount(s string) (Amount, error) {
 	for i := range len(s) {
