@@ -88,10 +88,26 @@ func flip(ts *testscript.TestScript, neg bool, args []string) {
 	if at < 0 || at+len(text) == len(data) {
 		ts.Fatalf("%s has no byte behind %q", args[0], text)
 	}
-	data[at+len(text)] ^= 1
+	data[at+len(text)] = another(data[at+len(text)])
 	info, err := os.Stat(path)
 	ts.Check(err)
 	ts.Check(os.WriteFile(path, data, info.Mode()))
+}
+
+// another is a byte that stands where b could stand: a digit for a digit, a
+// letter for a letter, so that hex stays hex and base64 stays base64.
+func another(b byte) byte {
+	switch {
+	case b >= 'a' && b <= 'z':
+		return map[bool]byte{true: 'b', false: 'a'}[b == 'a']
+	case b >= 'A' && b <= 'Z':
+		return map[bool]byte{true: 'B', false: 'A'}[b == 'A']
+	case b == '+':
+		return '/'
+	case b == '/':
+		return '+'
+	}
+	return b ^ 1
 }
 
 // ports NAME...: sets each variable to a free address on loopback.

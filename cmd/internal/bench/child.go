@@ -45,7 +45,7 @@ func (s *site) start(ctx context.Context, c Config, fail context.CancelCauseFunc
 		cmd.Env, cmd.Stdout, cmd.Stderr = withoutSettings(os.Environ()), log, log
 		err = n.run(cmd, func() {
 			if ctx.Err() == nil {
-				fail(fmt.Errorf("%s ended by itself (%v); its log is %s", n.name, n.err, log.Name()))
+				fail(fmt.Errorf("%s ended by itself (%w); its log is %s", n.name, n.err, log.Name()))
 			}
 		})
 		if err := errors.Join(err, log.Close()); err != nil {

@@ -34,7 +34,17 @@ func (c *committee) settle(ctx context.Context, s *Summary) error {
 	if err != nil {
 		return err
 	}
-	size := first.View().TreeSize()
+	// Ticks and cuts want no cut of their own: what must become final lies below
+	// the newest cut of a state that wants none.
+	var size uint64
+	err = wait(ctx, func() (bool, error) {
+		view := first.View()
+		size = view.Cut().Size
+		return !view.Dirty(), errors.New("the newest receipts are not under a cut yet")
+	})
+	if err != nil {
+		return err
+	}
 	for _, m := range c.members {
 		if err := m.cluster.WaitFinal(ctx, size); err != nil {
 			return fmt.Errorf("%s: waiting for a checkpoint of %d leaves: %w", m.name, size, err)
