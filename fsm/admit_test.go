@@ -10,110 +10,112 @@ import (
 	"github.com/tallyvault/tallyvault/fsm/strict"
 )
 
-// Every refusal that can come before a rule, in the order of precedence, and
-// whether it consumes the nonce.
+const hour = int64(3_600_000)
+
+// admissions are the refusals that can come before a rule, in the order of their
+// precedence, and whether they consume the nonce.
+var admissions = []struct {
+	name     string
+	command  func(r *rig) *Command
+	want     Code
+	field    string // "name value", when said
+	consumed bool
+}{
+	{"malformed payload", func(r *rig) *Command {
+		return r.envelope(TypeSubmitReading, []byte(`{"cluster":null}`), r.people["sunny"])
+	}, MalformedPayload, "", false},
+	{"two signatures on one", func(r *rig) *Command {
+		b := r.reading("m-1", 1, r.now)
+		c := r.sign("sunny", b)
+		return r.envelope(TypeSubmitReading, c.Payload, r.people["sunny"], r.people["windy"])
+	}, MalformedPayload, "", false},
+	{"unknown key", func(r *rig) *Command {
+		r.people["nobody"] = testKey("nobody")
+		return r.sign("nobody", r.reading("m-1", 1, r.now))
+	}, UnknownKey, "", false},
+	{"forged signature", func(r *rig) *Command {
+		c := r.sign("sunny", r.reading("m-1", 1, r.now))
+		e := c.Envelope()
+		e.Signatures[0].Sig[3] ^= 1
+		forged, _ := FromEnvelope(e)
+		return forged
+	}, SignatureInvalid, "", false},
+	{"signed by another's key id", func(r *rig) *Command {
+		e := r.sign("windy", r.reading("m-2", 1, r.now)).Envelope()
+		e.Signatures[0].KeyID = keyIDFor(r.people["sunny"])
+		forged, _ := FromEnvelope(e)
+		return forged
+	}, SignatureInvalid, "", false},
+	{"other cluster", func(r *rig) *Command {
+		b := r.reading("m-1", 1, r.now)
+		b.Cluster = [16]byte{1}
+		return r.sign("sunny", b)
+	}, WrongCluster, "", false},
+	{"other era", func(r *rig) *Command {
+		b := r.reading("m-1", 1, r.now)
+		b.Era = "1-" + strings.Repeat("0", 64)
+		return r.sign("sunny", b)
+	}, WrongEra, "", false},
+	{"expired", func(r *rig) *Command {
+		b := r.reading("m-1", 1, r.now)
+		b.IssuedAt, b.ExpiresAt = r.now-2000, r.now-1000
+		return r.sign("sunny", b)
+	}, Expired, "", false},
+	{"lives too long", func(r *rig) *Command {
+		b := r.reading("m-1", 1, r.now)
+		b.IssuedAt, b.ExpiresAt = r.now, r.now+25*hour
+		return r.sign("sunny", b)
+	}, Expired, "reason time_to_live", false},
+	{"unknown lane", func(r *rig) *Command {
+		b := r.reading("m-1", 1, r.now)
+		b.Lane = "16"
+		return r.sign("sunny", b)
+	}, NotFound, "kind lane", false},
+	{"lane of no meter", func(r *rig) *Command {
+		b := r.reading("m-1", 1, r.now)
+		b.Lane = "m/m-9"
+		return r.sign("sunny", b)
+	}, NotFound, "kind meter", false},
+	{"lane of another provider's meter", func(r *rig) *Command {
+		return r.sign("sunny", r.reading("m-2", 1, r.now))
+	}, MeterMismatch, "reason other_provider", false},
+	{"nonce far ahead", func(r *rig) *Command {
+		b := r.reading("m-1", 1, r.now)
+		b.Nonce = MaxNonceGap + 1
+		return r.sign("sunny", b)
+	}, LimitExceeded, "limit nonce_gap", false},
+	{"another provider's meter on an own lane", func(r *rig) *Command {
+		b := r.reading("m-2", 1, r.now)
+		b.Lane = "3"
+		return r.sign("sunny", b)
+	}, MeterMismatch, "reason other_provider", true},
+	{"other meter than the lane's", func(r *rig) *Command {
+		b := r.reading("m-2", 1, r.now)
+		b.Lane = "m/m-1"
+		return r.sign("sunny", b)
+	}, MeterMismatch, "reason other_lane", true},
+	{"wrong role", func(r *rig) *Command {
+		return r.sign("city", &Attest{Market: "energy", Ranges: []AttestedRange{{From: 1, To: 1}}})
+	}, Unauthorized, "scope attest", true},
+	{"skewed clock", func(r *rig) *Command {
+		b := r.reading("m-1", 1, r.now-hour)
+		b.IssuedAt = r.now - hour
+		b.ExpiresAt = r.now + hour
+		return r.sign("sunny", b)
+	}, TimestampSkew, "", true},
+	{"one admin of two", func(r *rig) *Command {
+		return r.thresholdBy(&Deposit{Account: "treasury", Asset: "BLOCK", Amount: amount(1), Reference: "x"}, "alice")
+	}, Unauthorized, "actual 1", false},
+	{"one admin twice", func(r *rig) *Command {
+		return r.thresholdBy(&Deposit{Account: "treasury", Asset: "BLOCK", Amount: amount(1), Reference: "x"}, "alice", "alice")
+	}, Unauthorized, "actual 1", false},
+	{"a provider among the admins", func(r *rig) *Command {
+		return r.thresholdBy(&Deposit{Account: "treasury", Asset: "BLOCK", Amount: amount(1), Reference: "x"}, "alice", "bob", "sunny")
+	}, Unauthorized, "scope threshold", false},
+}
+
 func TestAdmission(t *testing.T) {
-	hour := int64(3_600_000)
-	tests := []struct {
-		name     string
-		command  func(r *rig) *Command
-		want     Code
-		field    string // "name value", when said
-		consumed bool
-	}{
-		{"malformed payload", func(r *rig) *Command {
-			return r.envelope(TypeSubmitReading, []byte(`{"cluster":null}`), r.people["sunny"])
-		}, MalformedPayload, "", false},
-		{"two signatures on one", func(r *rig) *Command {
-			b := r.reading("m-1", 1, r.now)
-			c := r.sign("sunny", b)
-			return r.envelope(TypeSubmitReading, c.Payload, r.people["sunny"], r.people["windy"])
-		}, MalformedPayload, "", false},
-		{"unknown key", func(r *rig) *Command {
-			r.people["nobody"] = testKey("nobody")
-			return r.sign("nobody", r.reading("m-1", 1, r.now))
-		}, UnknownKey, "", false},
-		{"forged signature", func(r *rig) *Command {
-			c := r.sign("sunny", r.reading("m-1", 1, r.now))
-			e := c.Envelope()
-			e.Signatures[0].Sig[3] ^= 1
-			forged, _ := FromEnvelope(e)
-			return forged
-		}, SignatureInvalid, "", false},
-		{"signed by another's key id", func(r *rig) *Command {
-			e := r.sign("windy", r.reading("m-2", 1, r.now)).Envelope()
-			e.Signatures[0].KeyID = keyIDFor(r.people["sunny"])
-			forged, _ := FromEnvelope(e)
-			return forged
-		}, SignatureInvalid, "", false},
-		{"other cluster", func(r *rig) *Command {
-			b := r.reading("m-1", 1, r.now)
-			b.Cluster = [16]byte{1}
-			return r.sign("sunny", b)
-		}, WrongCluster, "", false},
-		{"other era", func(r *rig) *Command {
-			b := r.reading("m-1", 1, r.now)
-			b.Era = "1-" + strings.Repeat("0", 64)
-			return r.sign("sunny", b)
-		}, WrongEra, "", false},
-		{"expired", func(r *rig) *Command {
-			b := r.reading("m-1", 1, r.now)
-			b.IssuedAt, b.ExpiresAt = r.now-2000, r.now-1000
-			return r.sign("sunny", b)
-		}, Expired, "", false},
-		{"lives too long", func(r *rig) *Command {
-			b := r.reading("m-1", 1, r.now)
-			b.IssuedAt, b.ExpiresAt = r.now, r.now+25*hour
-			return r.sign("sunny", b)
-		}, Expired, "reason time_to_live", false},
-		{"unknown lane", func(r *rig) *Command {
-			b := r.reading("m-1", 1, r.now)
-			b.Lane = "16"
-			return r.sign("sunny", b)
-		}, NotFound, "kind lane", false},
-		{"lane of no meter", func(r *rig) *Command {
-			b := r.reading("m-1", 1, r.now)
-			b.Lane = "m/m-9"
-			return r.sign("sunny", b)
-		}, NotFound, "kind meter", false},
-		{"lane of another provider's meter", func(r *rig) *Command {
-			return r.sign("sunny", r.reading("m-2", 1, r.now))
-		}, MeterMismatch, "reason other_provider", false},
-		{"nonce far ahead", func(r *rig) *Command {
-			b := r.reading("m-1", 1, r.now)
-			b.Nonce = MaxNonceGap + 1
-			return r.sign("sunny", b)
-		}, LimitExceeded, "limit nonce_gap", false},
-		{"another provider's meter on an own lane", func(r *rig) *Command {
-			b := r.reading("m-2", 1, r.now)
-			b.Lane = "3"
-			return r.sign("sunny", b)
-		}, MeterMismatch, "reason other_provider", true},
-		{"other meter than the lane's", func(r *rig) *Command {
-			b := r.reading("m-2", 1, r.now)
-			b.Lane = "m/m-1"
-			return r.sign("sunny", b)
-		}, MeterMismatch, "reason other_lane", true},
-		{"wrong role", func(r *rig) *Command {
-			return r.sign("city", &Attest{Market: "energy", Ranges: []AttestedRange{{From: 1, To: 1}}})
-		}, Unauthorized, "scope attest", true},
-		{"skewed clock", func(r *rig) *Command {
-			b := r.reading("m-1", 1, r.now-hour)
-			b.IssuedAt = r.now - hour
-			b.ExpiresAt = r.now + hour
-			return r.sign("sunny", b)
-		}, TimestampSkew, "", true},
-		{"one admin of two", func(r *rig) *Command {
-			return r.thresholdBy(&Deposit{Account: "treasury", Asset: "BLOCK", Amount: amount(1), Reference: "x"}, "alice")
-		}, Unauthorized, "actual 1", false},
-		{"one admin twice", func(r *rig) *Command {
-			return r.thresholdBy(&Deposit{Account: "treasury", Asset: "BLOCK", Amount: amount(1), Reference: "x"}, "alice", "alice")
-		}, Unauthorized, "actual 1", false},
-		{"a provider among the admins", func(r *rig) *Command {
-			return r.thresholdBy(&Deposit{Account: "treasury", Asset: "BLOCK", Amount: amount(1), Reference: "x"}, "alice", "bob", "sunny")
-		}, Unauthorized, "scope threshold", false},
-	}
-	for _, test := range tests {
+	for _, test := range admissions {
 		t.Run(test.name, func(t *testing.T) {
 			r := world(t)
 			c := test.command(r)

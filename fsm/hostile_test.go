@@ -150,7 +150,6 @@ func TestDepositTargets(t *testing.T) {
 // its meters are not read any more, and others' are.
 func TestDebtorsReadingsAreRefused(t *testing.T) {
 	r := world(t)
-	hour := int64(3_600_000)
 	r.must(r.sign("windy", r.reading("m-2", 0, r.now-2*hour)), r.sign("windy", r.reading("m-2", 5_000, r.now-hour)))
 	r.must(r.sign("oracle-a", r.attestation(1, 2)), r.sign("oracle-b", r.attestation(1, 2)))
 	if !r.m.state.hasReceivables("village") {

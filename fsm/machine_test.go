@@ -13,7 +13,6 @@ func accountID(s string) treasury.AccountID { return treasury.AccountID(s) }
 // The way of a reading, as the package documentation tells it.
 func TestReadingIsSettledHeldAndReleased(t *testing.T) {
 	r := world(t)
-	hour := int64(3_600_000)
 	r.must(r.sign("sunny", r.reading("m-1", 1_000, r.now-2*hour)))
 	r.must(r.sign("oracle-a", r.attestation(1, 1)), r.sign("oracle-b", r.attestation(1, 1)))
 	if k := r.last.Receipts[0]; k.Kind != KindReading || k.Body.(*ReadingReceipt).Status != "baseline" {

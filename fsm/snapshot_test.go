@@ -120,7 +120,6 @@ func forged(t *testing.T, r *rig, change func(rows [][]byte) [][]byte) []byte {
 // nowhere.
 func TestForgedSnapshotsAreRefused(t *testing.T) {
 	r := world(t)
-	hour := int64(3_600_000)
 	r.must(r.sign("sunny", r.reading("m-1", 0, r.now-2*hour)), r.sign("sunny", r.reading("m-1", 5_000, r.now-hour)))
 	r.must(r.sign("windy", r.reading("m-2", 0, r.now-2*hour)), r.sign("windy", r.reading("m-2", 5_000, r.now-hour)))
 	r.must(r.sign("oracle-a", r.attestation(1, 4)), r.sign("oracle-b", r.attestation(1, 4)))
