@@ -74,7 +74,8 @@ func mode(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// flip FILE TEXT: flips one bit of the byte behind the first TEXT in FILE.
+// flip FILE TEXT: changes the byte behind the first TEXT in FILE; again, and it
+// is as before.
 // Done twice, nothing has happened. \n in TEXT is a line's end.
 func flip(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
@@ -95,13 +96,14 @@ func flip(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // another is a byte that stands where b could stand: a digit for a digit, a
-// letter for a letter, so that hex stays hex and base64 stays base64.
+// letter for a letter, so that hex stays hex and base64 stays base64. Done twice
+// it is undone.
 func another(b byte) byte {
 	switch {
 	case b >= 'a' && b <= 'z':
-		return map[bool]byte{true: 'b', false: 'a'}[b == 'a']
+		return 'a' + ((b - 'a') ^ 1)
 	case b >= 'A' && b <= 'Z':
-		return map[bool]byte{true: 'B', false: 'A'}[b == 'A']
+		return 'A' + ((b - 'A') ^ 1)
 	case b == '+':
 		return '/'
 	case b == '/':
