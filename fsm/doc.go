@@ -77,6 +77,31 @@
 // 15 s of it, so that an outage spends nobody's window. All windows count
 // heights; only skew, reading age and expires_at use now.
 //
+// One liar among three cannot move M beyond the honest two when all three state
+// their clocks; when the leader gathers only two, the liar can hold it back, but
+// not push it ahead.
+//
+// What time causes lies in a queue by height, and one Apply takes at most 500
+// items. Whatever a rule compares is a height, never a place in that queue: a
+// vote in the very entry that reaches a reading's expiry is late.
+//
+// # What the rules do not leave to others
+//
+// A payer that never pays cannot fill the state: once 2^18 settlements wait for
+// money, readings of meters whose payer owes any are refused. Deposits go into
+// accounts that somebody can spend from, never into held ones, and their
+// reference is text that people can read as it is. A base is not set in the
+// future, which would close its meter until then. A row does not shorten the
+// windows that the profile promised. A market that is new begins at once,
+// whatever its activation epoch says. Strings that somebody signed are quoted in
+// outcomes with at most 128 bytes.
+//
+// A restored state is one that a history leads to: its rows are in order and
+// have the digest that its header names, its tables agree, its money is all
+// there, and held accounts hold exactly what waits to be released. The owed
+// digest beside it is not proven by that; whoever takes a snapshot from others
+// takes one of a frozen cut, which owes none.
+//
 // # The journal
 //
 // Every entry appends leaves: its header behind 0x01, each frame behind 0x02,
