@@ -9,13 +9,14 @@ import (
 	"path/filepath"
 
 	"github.com/tallyvault/tallyvault/cluster/cosign"
+	"github.com/tallyvault/tallyvault/cluster/logstore"
 	"github.com/tallyvault/tallyvault/fsm/genesis"
 )
 
 // A dataDir is the directory in which a node keeps all that it must not lose:
 //
 //	cluster.json   whose directory this is
-//	raft/log.db    Raft's log, term and vote
+//	raft/log.db    Raft's log, term and vote; log.db.mark says what it must hold
 //	raft/snapshots Raft's snapshots
 //	journal/       leaves, tree hashes, outcomes and the index
 //	signed.json    the last checkpoint this node signed
@@ -78,6 +79,9 @@ func (d dataDir) create(o owner, origin string) error {
 		return fmt.Errorf("make the data directory: %w", err)
 	}
 	if err := cosign.Create(d.signed(), origin); err != nil {
+		return fmt.Errorf("make the data directory: %w", err)
+	}
+	if err := logstore.Create(d.raftLog()); err != nil {
 		return fmt.Errorf("make the data directory: %w", err)
 	}
 	data, err := json.MarshalIndent(o, "", "  ")

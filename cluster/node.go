@@ -9,10 +9,10 @@ import (
 
 	"github.com/cloudflare/circl/sign/ed25519"
 	"github.com/hashicorp/raft"
-	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
 
 	"github.com/tallyvault/tallyvault/cluster/cosign"
 	"github.com/tallyvault/tallyvault/cluster/journal"
+	"github.com/tallyvault/tallyvault/cluster/logstore"
 	"github.com/tallyvault/tallyvault/cluster/metrics"
 	"github.com/tallyvault/tallyvault/cluster/peer"
 	"github.com/tallyvault/tallyvault/fsm"
@@ -28,7 +28,7 @@ type Node struct {
 	self   genesis.Node
 	peers  []string // names of the others
 
-	log       *raftboltdb.BoltStore
+	log       *logstore.Store
 	journal   *journal.Journal
 	replica   *replica
 	port      *peer.Port
@@ -96,7 +96,7 @@ func (n *Node) open(logKey ed25519.PrivateKey) error {
 	if err := n.dir.claim(g, machine.View().Era(), n.self.Name); err != nil {
 		return err
 	}
-	if n.log, err = openLog(n.dir.raftLog()); err != nil {
+	if n.log, err = n.openLog(); err != nil {
 		return err
 	}
 	if n.journal, err = journal.Open(n.dir.journal()); err != nil {

@@ -1,14 +1,12 @@
 package cluster
 
 import (
-	"errors"
 	"fmt"
 	"time"
 
 	"github.com/hashicorp/raft"
-	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
-	"go.etcd.io/bbolt"
 
+	"github.com/tallyvault/tallyvault/cluster/logstore"
 	"github.com/tallyvault/tallyvault/cluster/peer"
 	"github.com/tallyvault/tallyvault/fsm/genesis"
 )
@@ -20,8 +18,6 @@ const (
 	maxAppendEntries = 64
 	// keptSnapshots are on disk at a time.
 	keptSnapshots = 2
-	// lockTimeout is how long opening the log waits for another process to let go.
-	lockTimeout = 2 * time.Second
 	// transportPool and transportTimeout are the transport's connections and patience
 	// per peer.
 	transportPool    = 3
@@ -41,44 +37,17 @@ func newTransport(port *peer.Port, c Config) transport {
 	})}
 }
 
-// openLog opens the file of Raft's log, term and vote.
-func openLog(path string) (*raftboltdb.BoltStore, error) {
-	store, err := raftboltdb.New(raftboltdb.Options{
-		Path: path,
-		BoltOptions: &bbolt.Options{
-			Timeout: lockTimeout, NoFreelistSync: true, FreelistType: bbolt.FreelistMapType,
+// openLog opens Raft's log, term and vote. A log that lost or changed anything it
+// acknowledged is refused, and the first failed write ends the node.
+func (n *Node) openLog() (*logstore.Store, error) {
+	return logstore.Open(logstore.Config{
+		Path: n.dir.raftLog(),
+		Fail: func(err error) {
+			// Said at once: Raft panics when it cannot save its term.
+			n.config.Logger.Error("Raft's log has failed, the node ends", "error", err)
+			n.fail(err)
 		},
 	})
-	if err != nil {
-		return nil, fmt.Errorf("open Raft's log %s: %w", path, err)
-	}
-	if err := checkLog(store); err != nil {
-		return nil, errors.Join(fmt.Errorf("open Raft's log %s: %w", path, err), store.Close())
-	}
-	return store, nil
-}
-
-// checkLog reads the first and the last entry, so that a file which cannot be read
-// is noticed before the node votes.
-func checkLog(store *raftboltdb.BoltStore) error {
-	first, err := store.FirstIndex()
-	if err != nil {
-		return err
-	}
-	last, err := store.LastIndex()
-	if err != nil {
-		return err
-	}
-	for _, index := range []uint64{first, last} {
-		var l raft.Log
-		if index == 0 {
-			continue
-		}
-		if err := store.GetLog(index, &l); err != nil {
-			return fmt.Errorf("entry %d: %w", index, err)
-		}
-	}
-	return nil
 }
 
 // raftConfig derives all of Raft's settings from ours.
