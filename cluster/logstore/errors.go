@@ -26,10 +26,9 @@ type DamagedError struct {
 // leaders of one term or lose what was answered as done, so nothing may repair its
 // log but a new node that has promised nothing yet.
 const rebuild = "; do not start this node with it again, and do not remove or restore single files: " +
-	"the node must be rebuilt from its peers. Stop it, keep its data directory for study, " +
-	"make a node under a new name with new keys (tallyvault node init), and have the admins sign " +
-	"replace_node, which lets the new node fetch everything from its peers, makes it a voter once it has " +
-	"caught up, and removes this one"
+	"this node must be rebuilt from its peers. Keep its data directory for study and the other nodes running; " +
+	"they commit without it while they are a majority. Replacing a member under a new name with new keys takes " +
+	"the committee's threshold command replace_node, which this version does not have yet"
 
 func (e *DamagedError) Error() string {
 	s := "raft log is damaged: " + e.Path + ": "
