@@ -39,7 +39,7 @@ func (s *site) start(ctx context.Context, c Config, fail context.CancelCauseFunc
 		if err != nil {
 			return err
 		}
-		cmd := exec.Command(c.Program, "serve", "--dir", n.dir, "--genesis", s.file, "--ops-addr", n.ops,
+		cmd := exec.Command(c.Program, "serve", "--dir", n.dir, "--genesis", s.File, "--ops-addr", n.ops,
 			"--checks-per-second", strconv.Itoa(checksPerSecond), "--connections-per-address", strconv.Itoa(2*MaxClients))
 		cmd.Args[0] = "tallyvault"
 		cmd.Env, cmd.Stdout, cmd.Stderr = withoutSettings(os.Environ()), log, log

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/tallyvault/tallyvault/cmd/internal/trial"
 	"github.com/tallyvault/tallyvault/fsm"
 	"github.com/tallyvault/tallyvault/oracle"
 	"github.com/tallyvault/tallyvault/transport/client"
@@ -33,10 +34,10 @@ type fleet struct {
 	since  time.Time
 }
 
-func newFleet(market, mark string, p parties, n int) *fleet {
+func newFleet(market, mark string, p trial.Parties, n int) *fleet {
 	f := &fleet{market: market, next: make([]int, n), since: time.Now().Add(-history)}
 	for i := range n {
-		f.ids = append(f.ids, fmt.Sprintf("b%s-%s%05d", p.suffix, mark, i))
+		f.ids = append(f.ids, fmt.Sprintf("b%s-%s%05d", p.Suffix, mark, i))
 		f.next[i] = 1
 	}
 	return f

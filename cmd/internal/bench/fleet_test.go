@@ -8,6 +8,7 @@ import (
 
 	"github.com/cloudflare/circl/sign/ed25519"
 
+	"github.com/tallyvault/tallyvault/cmd/internal/trial"
 	"github.com/tallyvault/tallyvault/fsm"
 	"github.com/tallyvault/tallyvault/fsm/envelope"
 	"github.com/tallyvault/tallyvault/fsm/strict"
@@ -19,7 +20,7 @@ import (
 // than one.
 func TestReadingsOfAMeterAreInOrder(t *testing.T) {
 	signer := client.Signer{Key: ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))}
-	f := newFleet("energy", "x", parties{suffix: "0"}, 10)
+	f := newFleet("energy", "x", trial.Parties{Suffix: "0"}, 10)
 	owner, nonce := map[string]int{}, map[string]uint64{}
 	for _, total := range []int{0, 7, 50, 33} {
 		requests, err := f.sign(context.Background(), signer, 3, 4, total)
@@ -74,7 +75,7 @@ func readingIn(t *testing.T, line []byte) fsm.SubmitReading {
 // Signing stops where the meters' time is used up.
 func TestSigningEndsWithHistory(t *testing.T) {
 	signer := client.Signer{Key: ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))}
-	f := newFleet("energy", "x", parties{suffix: "0"}, 1)
+	f := newFleet("energy", "x", trial.Parties{Suffix: "0"}, 1)
 	f.next[0] = mostOfMeter - 1
 	requests, err := f.sign(context.Background(), signer, 1, 4, 8)
 	if err != nil || len(requests[0]) != 1 || requests[0][0].n != 2 {

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/tallyvault/tallyvault/cmd/internal/trial"
 	"github.com/tallyvault/tallyvault/transport/api"
 	"github.com/tallyvault/tallyvault/transport/client"
 )
@@ -25,7 +26,7 @@ const (
 type rig struct {
 	config   Config
 	site     *site
-	who      parties
+	who      trial.Parties
 	signer   client.Signer // the provider's
 	sender   *sender
 	watchers []*client.Client // of one node each
@@ -144,7 +145,7 @@ func (p *phase) applied(ctx context.Context, entry uint64) error {
 			return uint64(status.Index) >= entry, fmt.Errorf("it has applied %d entries of %d", status.Index, entry)
 		})
 		if err != nil {
-			return fmt.Errorf("waiting for %s: %w", p.site.urls[i], err)
+			return fmt.Errorf("waiting for %s: %w", p.site.URLs[i], err)
 		}
 	}
 	return nil

@@ -41,7 +41,7 @@ func newSender(ctx context.Context, s *site, watchers []*client.Client, clients 
 	for i, w := range watchers {
 		var nodes api.Nodes
 		if err := w.Get(ctx, "/v1/nodes", nil, &nodes); err != nil {
-			return nil, fmt.Errorf("asking %s for its pins: %w", s.urls[i], err)
+			return nil, fmt.Errorf("asking %s for its pins: %w", s.URLs[i], err)
 		}
 		for _, n := range nodes.Nodes {
 			if len(n.Pins) == 0 {
@@ -51,7 +51,7 @@ func newSender(ctx context.Context, s *site, watchers []*client.Client, clients 
 			if err != nil {
 				return nil, err
 			}
-			pins, err := api.VerifyPins(e, s.genesis, time.Now())
+			pins, err := api.VerifyPins(e, s.Genesis, time.Now())
 			if err != nil {
 				return nil, err
 			}
@@ -70,7 +70,7 @@ func newSender(ctx context.Context, s *site, watchers []*client.Client, clients 
 			return errors.New("the server's TLS key is not pinned")
 		},
 	}
-	return &sender{urls: s.urls, http: &http.Client{
+	return &sender{urls: s.URLs, http: &http.Client{
 		Timeout: answerWithin,
 		Transport: &http.Transport{
 			TLSClientConfig: config, MaxIdleConnsPerHost: clients,

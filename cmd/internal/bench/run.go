@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/tallyvault/tallyvault/cmd/internal/trial"
 	"github.com/tallyvault/tallyvault/transport/client"
 )
 
@@ -29,7 +30,7 @@ func Run(ctx context.Context, c Config) (s Summary, err error) {
 	}
 	if len(c.Target) > 0 {
 		s.Nodes = len(c.Genesis.Nodes)
-		return s, measure(ctx, c, &site{genesis: c.Genesis, urls: c.Target, admins: c.Admins}, &s)
+		return s, measure(ctx, c, &site{Committee: &trial.Committee{Genesis: c.Genesis, URLs: c.Target, Admins: c.Admins}}, &s)
 	}
 	if s.FileSystem, err = claim(c.Dir); err != nil {
 		return s, err
@@ -63,7 +64,7 @@ func (s *site) fillIn(nodes []Node) {
 
 // measure runs the phases on a cluster that is starting or running.
 func measure(ctx context.Context, c Config, on *site, s *Summary) error {
-	watchers, err := on.watchers()
+	watchers, err := on.Watchers()
 	if err != nil {
 		return err
 	}
@@ -84,13 +85,13 @@ func measure(ctx context.Context, c Config, on *site, s *Summary) error {
 
 	setup, cancel := context.WithTimeout(ctx, registration)
 	defer cancel()
-	who, err := on.register(setup, watchers[leader])
+	who, err := on.Enrol(setup, watchers[leader], "bench")
 	if err != nil {
 		return err
 	}
 	base := rig{
 		config: c, site: on, who: who, sender: sender, watchers: watchers, leader: leader,
-		signer: client.Signer{Key: who.key, Cluster: on.genesis.Cluster},
+		signer: client.Signer{Key: who.Key, Cluster: on.Genesis.Cluster},
 	}
 	if err := base.ingest(ctx, s); err != nil {
 		return fmt.Errorf("phase ingest: %w", err)
@@ -120,7 +121,7 @@ func (s *site) ready(ctx context.Context, watchers []*client.Client) (leader int
 			return status.Ready && status.Leader != "", fmt.Errorf("not ready: %v", status.Reasons)
 		})
 		if err != nil {
-			return 0, fmt.Errorf("waiting for %s: %w", s.urls[i], err)
+			return 0, fmt.Errorf("waiting for %s: %w", s.URLs[i], err)
 		}
 	}
 	return leader, nil

@@ -22,13 +22,13 @@ const pollClosed = 20 * time.Millisecond
 
 // attest runs an agent for each oracle until ctx ends.
 func (s *site) attest(ctx context.Context, group *errgroup.Group) error {
-	for _, key := range s.oracles {
-		api, err := s.client(key, s.urls...)
+	for _, key := range s.Oracles {
+		api, err := s.Client(key, s.URLs...)
 		if err != nil {
 			return err
 		}
 		oracle, err := agent.New(agent.Config{
-			Client: api, Key: key, Cluster: s.genesis.Cluster,
+			Client: api, Key: key, Cluster: s.Genesis.Cluster,
 			Policy: agent.Policy{Default: agent.Abstain, Rules: []agent.Rule{{Market: settleMarket, Meter: "*"}}},
 		})
 		if err != nil {
