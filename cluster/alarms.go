@@ -12,6 +12,12 @@ const (
 	AlarmEvidence = "contradicting_cosignature"
 	// AlarmForward: what this node forwarded to the leader is not applied in time.
 	AlarmForward = "forwarded_not_applied"
+	// AlarmClock: this node's clock and the committee's differ. Either it is this one
+	// that is wrong, or the leader holds time back.
+	AlarmClock = "clock_differs"
+	// AlarmAnswer: the leader answered with an outcome that this node did not compute,
+	// or with a read index behind what is committed.
+	AlarmAnswer = "false_answer_of_leader"
 	// AlarmConservation: a walk over the whole ledger found money made or lost.
 	AlarmConservation = "ledger_out_of_balance"
 )
@@ -22,12 +28,15 @@ type localAlarms struct {
 	reasons []string
 }
 
-func (a *localAlarms) raise(reason string) {
+// raise reports whether the alarm is new.
+func (a *localAlarms) raise(reason string) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if !slices.Contains(a.reasons, reason) {
-		a.reasons = append(a.reasons, reason)
+	if slices.Contains(a.reasons, reason) {
+		return false
 	}
+	a.reasons = append(a.reasons, reason)
+	return true
 }
 
 func (a *localAlarms) clear(reason string) {

@@ -19,8 +19,9 @@ const (
 	// statementTimeout bounds how long the leader waits for a majority's clocks.
 	statementTimeout = 2 * time.Second
 	// nearTicks is how far from this node's own count a tick may be for which it
-	// states its clock. A node that lags by more than this has no say in the time.
-	nearTicks = 10_000
+	// states its clock. A node that lags by more than this has no say in the time; a
+	// leader who wants to hold time back can lay in statements for as many ticks.
+	nearTicks = 256
 	// maxClock is the latest time, in unix ms, that the state machine takes from a
 	// clock. A statement beyond it would make all nodes refuse the tick.
 	maxClock = 1 << 52

@@ -41,6 +41,11 @@
 // a time. A node states its clock for its own cluster and era only, and for ticks
 // near its own.
 //
+// A node's clock may be wrong by anything. It reckons when a tick is needed by what
+// the newest one stated, cosigns with a time that is held to that of the state, and
+// [Node.Time] is its clock, held to the committee's. When the two differ by more than
+// 30 s it raises [AlarmClock], but stays in service.
+//
 // # Finality
 //
 // A cut is marked at most once a second, on a tick or, under load, on an entry with

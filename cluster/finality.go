@@ -86,7 +86,7 @@ func (f *finality) sign() error {
 	if _, ok := f.own(cut.Size); ok {
 		return nil
 	}
-	cosignature, err := f.signer.Sign(cp, uint64(f.clock().Unix()), f.replica.journal)
+	cosignature, err := f.signer.Sign(cp, f.signingTime(view), f.replica.journal)
 	if errors.Is(err, cosign.ErrOlder) {
 		// A replay passes cuts that were signed before the restart.
 		return nil
@@ -102,6 +102,15 @@ func (f *finality) sign() error {
 	f.mu.Unlock()
 	f.signed.fire()
 	return nil
+}
+
+// signingTime is this node's clock in unix seconds, held to the time of the state that
+// is signed and the allowance above it: whoever judges a checkpoint's age by its
+// cosignatures must not be misled by a wrong clock.
+func (f *finality) signingTime(view *fsm.View) uint64 {
+	now := view.Now()
+	held := min(max(f.clock().UnixMilli(), now), now+int64(view.Genesis().AllowanceMs))
+	return uint64(held / 1_000)
 }
 
 // own is this node's cosignature on exactly that size.

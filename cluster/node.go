@@ -50,6 +50,7 @@ type Node struct {
 	cutMade  atomic.Pointer[madeCut]
 	replayed uint64       // index up to which Raft's log was there at the start
 	lastTick atomic.Int64 // when the last tick was applied, unix ns
+	heard    atomic.Pointer[heardTime]
 	draining atomic.Bool
 	over     chan struct{} // closed once Raft has stopped
 	failed   chan error    // holds the first fatal error
@@ -202,6 +203,7 @@ func (n *Node) entryApplied(a *applied) {
 	r := a.result
 	if a.entry != nil && len(a.entry.Statements) > 0 && !r.Refused {
 		n.lastTick.Store(time.Now().UnixNano())
+		n.hearTime(a)
 	}
 	for i := range r.Outcomes {
 		n.answer(&r.Outcomes[i])
@@ -248,7 +250,8 @@ func (n *Node) counts(a *applied) bool {
 	if a.index <= n.replayed || a.entry == nil {
 		return false
 	}
-	return n.config.Clock().Sub(time.UnixMilli(a.entry.At)) < liveFor
+	// Replicated time, since the leader's own clock may say anything.
+	return n.config.Clock().Sub(time.UnixMilli(a.result.Now)) < liveFor
 }
 
 // answer gives an outcome to those who wait for it. One whose command consumed

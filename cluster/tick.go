@@ -68,18 +68,27 @@ func (s *session) untilTick(view *fsm.View, last time.Time) time.Duration {
 		wait = min(wait, s.cuts.left())
 	}
 	if due, ok := view.NextDue(); ok {
-		wait = min(wait, s.untilHeight(view, due))
+		wait = min(wait, s.untilHeight(view, due, since))
 	}
 	return max(wait, leastTick-since)
 }
 
-// untilHeight estimates when a tick will reach a height: the cluster's time goes on
-// with this node's clock, and what is left over of the last block is not counted.
-func (s *session) untilHeight(view *fsm.View, height uint64) time.Duration {
+// untilHeight estimates when a tick will reach a height. What is left over of the
+// last block is not counted.
+func (s *session) untilHeight(view *fsm.View, height uint64, since time.Duration) time.Duration {
 	const farBlocks = 1_000
 	blocks := min(height-view.Height(), farBlocks)
 	reached := view.Now() + int64(blocks)*int64(view.Genesis().BlockMs)
-	return time.Duration(reached-s.clock().UnixMilli()) * time.Millisecond
+	return time.Duration(reached-s.entryTime(view, since)) * time.Millisecond
+}
+
+// entryTime is the time to which an entry would move the cluster's now: this node's
+// clock, held to the committee's. Going by this node's clock alone, a leader whose
+// clock is a day ahead would tick without a pause as long as anything is due, and one
+// that is a day behind would let it wait.
+func (s *session) entryTime(view *fsm.View, since time.Duration) int64 {
+	median := view.Median() + since.Milliseconds()
+	return min(max(s.clock().UnixMilli(), median), median+int64(view.Genesis().AllowanceMs))
 }
 
 // tick collects the clocks and sees one tick through.

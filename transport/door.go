@@ -168,7 +168,7 @@ func (d *Door) Run(ctx context.Context, listener net.Listener) error {
 	}
 	watching, stopWatching := context.WithCancel(ctx)
 	var helpers sync.WaitGroup
-	helpers.Go(func() { d.identity.watch(watching) })
+	helpers.Go(func() { d.identity.watch(watching, d.config.Node.Time) })
 	served := make(chan error, 1)
 	helpers.Go(func() {
 		served <- server.ServeTLS(bound(listener, d.config.Limits, d.metrics.turnedAway), "", "")

@@ -22,6 +22,10 @@ import (
 const (
 	certificateCheck = 2 * time.Second
 	pinsRefresh      = 24 * time.Hour
+	// pinsAhead is how far in the future pins may have been signed before they are
+	// signed anew: a node whose clock is ahead learns so from its first tick, and
+	// clients refuse pins that count from later than now.
+	pinsAhead = time.Minute
 )
 
 // identity is what the door shows in TLS: a certificate, given by the operator
@@ -81,17 +85,18 @@ func (i *identity) tlsConfig() *tls.Config {
 	}
 }
 
-// watch takes up a replaced certificate until ctx ends. A pair that does not
+// watch takes up a replaced certificate until ctx ends, and keeps the pins in force
+// by a clock. A pair that does not
 // load (half of it may have been written) leaves the old one in use.
-func (i *identity) watch(ctx context.Context) {
+func (i *identity) watch(ctx context.Context, clock func() time.Time) {
 	ticker := time.NewTicker(certificateCheck)
 	defer ticker.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case now := <-ticker.C:
-			if err := i.refresh(now); err != nil {
+		case <-ticker.C:
+			if err := i.refresh(clock()); err != nil {
 				i.config.log.Warn("keeping the TLS certificate in use", "error", err)
 			}
 		}
@@ -109,7 +114,8 @@ func (i *identity) refresh(now time.Time) error {
 	}
 	old := i.shown.Load()
 	renewed := old == nil || stamps != i.stamps || i.nearEnd(old.certificate.Leaf, now)
-	if !renewed && now.Sub(i.signed) < pinsRefresh {
+	age := now.Sub(i.signed)
+	if !renewed && age > -pinsAhead && age < pinsRefresh {
 		return nil
 	}
 	certificate := (*tls.Certificate)(nil)

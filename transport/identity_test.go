@@ -192,6 +192,27 @@ func TestOperatorsCertificateIsTakenUpLive(t *testing.T) {
 	}
 }
 
+// A node that started with its clock a day ahead has signed pins that clients refuse;
+// once it has heard what time it is, it signs them anew.
+func TestPinsOfTheFutureAreSignedAnew(t *testing.T) {
+	g, dir, now := testGenesis(t, "ahead"), t.TempDir(), time.Now()
+	i := identityIn(t, g, dir, "", "", now.Add(24*time.Hour))
+	inForce := func() bool {
+		e, err := envelope.Parse(i.current().pins)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = api.VerifyPins(e, g, now)
+		return err == nil
+	}
+	if inForce() {
+		t.Error("pins of tomorrow are in force")
+	}
+	if err := i.refresh(now); err != nil || !inForce() {
+		t.Errorf("the pins were not signed anew: %v", err)
+	}
+}
+
 func TestCertificateAndKeyComeTogether(t *testing.T) {
 	if _, err := newIdentity(identityConfig{certFile: "cert.pem"}, time.Now()); err == nil {
 		t.Error("a certificate without a key was accepted")

@@ -11,6 +11,7 @@ type Node struct {
 	refused  *prometheus.CounterVec
 	final    prometheus.Histogram
 	forwards prometheus.Counter
+	ahead    prometheus.Gauge
 	audits   prometheus.Counter
 	failures prometheus.Counter
 }
@@ -28,6 +29,9 @@ func NewNode(registry prometheus.Registerer, reasons []string) (*Node, error) {
 		forwards: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "tallyvault_forwards_overdue_total", Help: "Commands that this node forwarded to a leader and did not see applied in time.",
 		}),
+		ahead: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "tallyvault_clock_ahead_seconds", Help: "By how much this node's clock was ahead of the committee's at the newest tick; negative if behind.",
+		}),
 		audits: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "settlement_audit_balance_total", Help: "Audits of the whole ledger that found debits and credits equal.",
 		}),
@@ -38,7 +42,7 @@ func NewNode(registry prometheus.Registerer, reasons []string) (*Node, error) {
 	for _, reason := range reasons {
 		n.refused.WithLabelValues(reason)
 	}
-	return n, register(registry, n.refused, n.final, n.forwards, n.audits, n.failures)
+	return n, register(registry, n.refused, n.final, n.forwards, n.ahead, n.audits, n.failures)
 }
 
 // PeerRefused counts a connection that was turned away.
@@ -49,6 +53,9 @@ func (n *Node) CutFinal(took time.Duration) { n.final.Observe(took.Seconds()) }
 
 // ForwardsOverdue counts commands that were forwarded and not applied in time.
 func (n *Node) ForwardsOverdue(count int) { n.forwards.Add(float64(count)) }
+
+// ClockAhead records by how much this node's clock was ahead of the committee's.
+func (n *Node) ClockAhead(by time.Duration) { n.ahead.Set(by.Seconds()) }
 
 // Audited counts an audit of the whole ledger.
 func (n *Node) Audited(err error) {
