@@ -200,7 +200,7 @@ func (a *apply) command(i int) {
 func (a *apply) finish() *Result {
 	r, s := a.result, a.s
 	r.Number, r.Height, r.Now, r.Epoch = s.number, s.clock.height, s.clock.now, s.epoch()
-	r.Dirty = s.dirty
+	r.Dirty = s.wantsCut()
 	r.DueLeft = s.dueNow()
 	return r
 }

@@ -120,7 +120,7 @@ func BenchmarkApplyVotes(b *testing.B) {
 	b.ResetTimer()
 	for i := range b.N {
 		if i%len(entries) == 0 {
-			m = &Machine{state: base.state.copy(), nodeKeys: base.nodeKeys, frozen: base.frozen, digest: base.digest}
+			m = &Machine{state: base.state.copy(), frozen: base.frozen, digest: base.digest}
 		}
 		m.Apply(raws[i%len(raws)], entries[i%len(entries)])
 		m.View()

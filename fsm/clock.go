@@ -71,7 +71,8 @@ func StatementMessage(cluster [16]byte, era string, tick uint64, at int64) []byt
 // maxStatedMs keeps sums of times inside their type.
 const maxStatedMs = 1 << 52
 
-// checkStatements asks for good statements of a majority, in order of node.
+// checkStatements asks for good statements of a majority of the active nodes, in
+// order of seat, and for none by anybody else.
 func (m *Machine) checkStatements(e *Entry) bool {
 	if len(e.Statements) == 0 {
 		return true
@@ -80,14 +81,18 @@ func (m *Machine) checkStatements(e *Entry) bool {
 		return false
 	}
 	for i, s := range e.Statements {
-		if i > 0 && s.Node <= e.Statements[i-1].Node || int(s.Node) >= len(m.nodeKeys) {
+		if i > 0 && s.Node <= e.Statements[i-1].Node || int(s.Node) >= len(m.state.members) {
+			return false
+		}
+		stating := m.state.members[s.Node]
+		if stating.Standing() != Active {
 			return false
 		}
 		if s.At <= 0 || s.At > maxStatedMs {
 			return false
 		}
 		message := StatementMessage(m.state.genesis.Cluster, m.state.era(), m.state.clock.tick+1, s.At)
-		if !m.nodeKeys[s.Node].node.Verify(message, &e.Statements[i].Sig) {
+		if !stating.node.Verify(message, &e.Statements[i].Sig) {
 			return false
 		}
 	}

@@ -138,6 +138,10 @@ func (c *Command) Threshold() *ThresholdHeader {
 		return &b.ThresholdHeader
 	case *Deposit:
 		return &b.ThresholdHeader
+	case *ReplaceNode:
+		return &b.ThresholdHeader
+	case *CancelReplacement:
+		return &b.ThresholdHeader
 	}
 	return nil
 }
@@ -163,6 +167,8 @@ func (c *Command) Work() int {
 		return 1 + len(b.Meters)
 	case *RotateKey, *RegisterPrincipal, *RegisterKey:
 		return keyWork
+	case *ReplaceNode:
+		return 2 * keyWork
 	}
 	return 1
 }

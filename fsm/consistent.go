@@ -16,7 +16,7 @@ func (s *state) consistent() error {
 	if err := s.ledger.Conserved(); err != nil {
 		return err
 	}
-	for _, check := range []func() error{s.consistentCuts, s.consistentPeople, s.consistentDebts, s.consistentHeld, s.consistentDue} {
+	for _, check := range []func() error{s.consistentCuts, s.consistentMembers, s.consistentPeople, s.consistentDebts, s.consistentHeld, s.consistentDue} {
 		if err := check(); err != nil {
 			return err
 		}

@@ -63,39 +63,55 @@ func (s *state) cutNumbered(n uint64) (Cut, bool) {
 	return Cut{}, false
 }
 
-// checkCosigned asks for good cosignatures of at least k nodes on a known cut,
-// in order of node.
+// checkCosigned asks for good cosignatures on a known cut, in order of seat, at
+// least k of them by nodes that count at its size. Those of other nodes must be
+// good too: a joining node's shows that it caught up, and one of a node whose
+// standing changed since the leader collected it does no harm.
 func (m *Machine) checkCosigned(c *Cosigned) bool {
 	if c == nil {
 		return true
 	}
 	cut, known := m.state.cutNumbered(c.Cut)
-	if !known || len(c.Signatures) < int(m.state.genesis.Cosigners) {
+	if !known {
 		return false
 	}
 	checkpoint := m.state.checkpoint(cut)
+	counted := 0
 	for i, sig := range c.Signatures {
-		if i > 0 && sig.Node <= c.Signatures[i-1].Node || int(sig.Node) >= len(m.nodeKeys) {
+		if i > 0 && sig.Node <= c.Signatures[i-1].Node || int(sig.Node) >= len(m.state.members) {
 			return false
 		}
-		message := proof.CosignedMessage(sig.Time, checkpoint)
-		if !m.nodeKeys[sig.Node].cosigner.Verify(message, &c.Signatures[i].Sig) {
+		signer := m.state.members[sig.Node]
+		if !signer.cosigner.Verify(proof.CosignedMessage(sig.Time, checkpoint), &c.Signatures[i].Sig) {
 			return false
+		}
+		if signer.CountsAt(cut.Size) {
+			counted++
 		}
 	}
-	return true
+	return counted >= int(m.state.genesis.Cosigners)
 }
 
 func (s *state) checkpoint(c Cut) proof.Checkpoint {
 	return proof.Checkpoint{Origin: s.genesis.Origin(), Size: c.Size, Root: c.Root}
 }
 
-// recordCosigned remembers the newest cut that is known to be final.
+// recordCosigned remembers the newest cut that is known to be final, and whose
+// signatures the log holds.
 func (a *apply) recordCosigned() {
-	if a.entry.Cosigned == nil {
+	for _, st := range a.entry.Statements {
+		a.s.see(st.Node)
+	}
+	c := a.entry.Cosigned
+	if c == nil {
 		return
 	}
-	if cut, _ := a.s.cutNumbered(a.entry.Cosigned.Cut); cut.Number > a.s.final.Number {
+	for _, sig := range c.Signatures {
+		a.s.see(sig.Node)
+	}
+	cut, _ := a.s.cutNumbered(c.Cut)
+	if cut.Number > a.s.final.Number {
 		a.s.final = cut
 	}
+	a.takeEffect(cut, c)
 }

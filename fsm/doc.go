@@ -14,8 +14,9 @@
 //	commands u16   x (length u16, frame)
 //
 // Integers are big-endian. A frame is tag u16, signatures u8, x (key id 16,
-// signature 64), payload. Number is one above the last entry's. Statements and
-// cosignatures are in order of node and come from a majority, and from k nodes.
+// signature 64), payload. Number is one above the last entry's. A node is its seat
+// (see The committee). Statements and cosignatures are in order of seat and come
+// from a majority, and from k nodes.
 // An entry that does not decode, exceeds its budget, has the wrong number or
 // carries a bad statement or cosignature changes nothing, leaves one leaf
 // (0x03, why u8, length u32, SHA-256) and raises the alarm.
@@ -35,6 +36,8 @@
 //	105  set_oracle_weight     threshold   threshold       admins
 //	106  set_market            threshold   threshold       admins
 //	107  deposit               threshold   threshold       admins
+//	108  replace_node          threshold   threshold       admins
+//	109  cancel_replacement    threshold   threshold       admins
 //
 // The table is append-only. A command's payload type is
 // application/vnd.tallyvault.<name>.v1+json; its payload is one strict JSON
@@ -84,6 +87,37 @@
 // What time causes lies in a queue by height, and one Apply takes at most 500
 // items. Whatever a rule compares is a height, never a place in that queue: a
 // vote in the very entry that reaches a reading's expiry is late.
+//
+// # The committee
+//
+// Every node has a seat: genesis' nodes have 0 to n-1 in order, each later one the
+// next, and none is given twice. A member is joining, active or retired, in this
+// order, and never goes back. Exactly n are active, and only they count: for
+// statements, of which every entry has them alone, a majority; for cosignatures, k.
+//
+// replace_node seats a new node in the place of an active one. It carries the new
+// node's signed statement, whose two signatures every replica verifies, and the log
+// key, sealed to it. Name and keys must never have been anybody's; addresses must be
+// no other active node's. One change is pending at a time; another replace_node for
+// the same old node supersedes it, cancel_replacement gives it up, and either
+// retires the joining node, so its name and keys are spent.
+//
+// A change takes effect with the first tick whose header carries, for a cut that
+// includes the receipt of the decision, good cosignatures of k of the committee
+// before, of k of the committee after, and of the new node. It must be a tick, since
+// a leader has one in flight at a time: the clocks of the next one are asked when
+// everybody knows who is active. Until then a cut is always wanted.
+//
+// Each of these steps leaves a policy receipt: which change (counted from 1), where
+// it stands, the hashes of the policy before it and of the one that it leads to, and
+// that one in full. The receipt of the effect also names the cut. A checkpoint is
+// judged by the state at its size: by the new policy if it includes the receipt of
+// the effect, and by the old one if not. So the cut that a tick marks which brings a
+// change into effect is still the old committee's.
+//
+// A header may carry cosignatures of nodes that do not count. They must verify, and
+// show that the node has been at work (Member.Seen), but add nothing to k: so it
+// does no harm when a node's standing changes while its cosignature travels.
 //
 // # What the rules do not leave to others
 //

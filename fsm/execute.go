@@ -83,6 +83,10 @@ func (a *apply) thresholdRule(c *Command) ([]Field, *Refusal) {
 		return a.setMarket(body)
 	case *Deposit:
 		return a.deposit(body)
+	case *ReplaceNode:
+		return a.replaceNode(body)
+	case *CancelReplacement:
+		return a.cancelReplacement(body)
 	}
 	panic(fmt.Sprintf("fsm: no rule for %T", c.body))
 }

@@ -24,6 +24,8 @@ const (
 	rowReceivable
 	rowOracle
 	rowLedger
+	rowMember
+	rowChange
 )
 
 // image emits every row of the state. A row is only valid during the call.
@@ -76,6 +78,12 @@ func (s *state) image(emit func(row []byte)) {
 	})
 	s.oracle.Image(foreign(rowOracle))
 	s.ledger.Image(foreign(rowLedger))
+	for _, m := range s.members {
+		row(rowMember, m.add)
+	}
+	for _, c := range s.changes {
+		row(rowChange, c.add)
+	}
 }
 
 func (s *state) addScalars(b *cryptobyte.Builder) {

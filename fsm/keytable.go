@@ -51,10 +51,10 @@ func keyFault(err error) string {
 	return "encoding"
 }
 
-// isNodeKey reports whether a key serves a node. Such a key signs clocks,
+// isNodeKey reports whether a key serves a node, or ever did. Such a key signs clocks,
 // checkpoints or the log, and nothing else.
 func (s *state) isNodeKey(raw [32]byte) bool {
-	for _, n := range s.genesis.Nodes {
+	for _, n := range s.members {
 		if raw == n.NodeKey || raw == n.CosignerKey {
 			return true
 		}

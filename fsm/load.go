@@ -37,6 +37,14 @@ func (s *state) load(row []byte) error {
 		if k.LiveAt(s.clock.height) {
 			s.owned.Set(k.ownedKey(), k.ID)
 		}
+	case rowMember:
+		var m Member
+		if !m.read(&in) {
+			return errImage
+		}
+		if err := s.seat(m); err != nil {
+			return fmt.Errorf("state image: member %s: %w", m.Name, err)
+		}
 	default:
 		if !s.loadRow(tag, &in) {
 			return errImage
@@ -84,6 +92,11 @@ func (s *state) loadRow(tag uint8, in *cryptobyte.String) bool {
 		var item dueItem
 		ok := readText(in, &key) && len(key) == 17 && item.read(in)
 		s.due.Set(key, item)
+		return ok
+	case rowChange:
+		c := Change{Number: uint64(len(s.changes)) + 1}
+		ok := c.read(in)
+		s.changes = append(s.changes, c)
 		return ok
 	case rowReceivable:
 		var r receivable

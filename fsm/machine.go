@@ -12,8 +12,7 @@ import (
 // Machine is the replicated state machine. It is not safe for concurrent use;
 // package cluster holds the only lock around it.
 type Machine struct {
-	state    *state
-	nodeKeys []nodeKeys
+	state *state
 
 	// While a state digest is owed, frozen is the state that it is of, and
 	// digest is what SupplyDigest said it is. Neither is state: both follow
@@ -22,16 +21,15 @@ type Machine struct {
 	digest *[32]byte
 }
 
-// nodeKeys are a node's keys, decoded once.
-type nodeKeys struct{ node, cosigner *signature.PublicKey }
-
 // New builds the state that genesis describes.
 func New(g *genesis.Signed) (*Machine, error) {
-	m, err := empty(g)
-	if err != nil {
-		return nil, err
-	}
+	m := empty(g)
 	s := m.state
+	for _, n := range g.Nodes {
+		if err := s.seat(Member{Node: n, Until: NoEnd}); err != nil {
+			return nil, fmt.Errorf("genesis: node %s: %w", n.Name, err)
+		}
+	}
 	s.clock.now, s.clock.median = g.CreatedAt, g.CreatedAt
 	for _, row := range g.Markets {
 		if err := s.addMarket(row); err != nil {
@@ -59,21 +57,7 @@ func New(g *genesis.Signed) (*Machine, error) {
 }
 
 // empty is a machine without rows.
-func empty(g *genesis.Signed) (*Machine, error) {
-	m := &Machine{state: newState(g)}
-	for _, n := range g.Nodes {
-		node, err := signature.CheckPublicKey(n.NodeKey)
-		if err != nil {
-			return nil, fmt.Errorf("genesis: node %s: %w", n.Name, err)
-		}
-		cosigner, err := signature.CheckPublicKey(n.CosignerKey)
-		if err != nil {
-			return nil, fmt.Errorf("genesis: node %s: %w", n.Name, err)
-		}
-		m.nodeKeys = append(m.nodeKeys, nodeKeys{node, cosigner})
-	}
-	return m, nil
-}
+func empty(g *genesis.Signed) *Machine { return &Machine{state: newState(g)} }
 
 // addMarket opens a market and the accounts that every market of its asset needs.
 func (s *state) addMarket(row genesis.Market) error {
@@ -111,7 +95,7 @@ func (m *Machine) Keys() *Keys { return &Keys{m.state.keys.Copy()} }
 
 // View is the state as it is now, for reading.
 func (m *Machine) View() *View {
-	return &View{state: m.state.copy(), nodeKeys: m.nodeKeys, frozen: m.frozen, digest: m.digest}
+	return &View{state: m.state.copy(), frozen: m.frozen, digest: m.digest}
 }
 
 // NeedsDigest reports whether applying the entry needs the digest that is owed.

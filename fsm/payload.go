@@ -160,3 +160,17 @@ type Deposit struct {
 	Amount    Amount `json:"amount"`
 	Reference string `json:"reference"`
 }
+
+// ReplaceNode lets a new node join in the place of an active one.
+type ReplaceNode struct {
+	ThresholdHeader
+	Old          string                `json:"old"`
+	Node         genesis.NodeStatement `json:"node"`
+	SealedLogKey genesis.SealedKey     `json:"sealed_log_key"`
+}
+
+// CancelReplacement gives up the joining of a node.
+type CancelReplacement struct {
+	ThresholdHeader
+	Node string `json:"node"`
+}

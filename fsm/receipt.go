@@ -5,6 +5,7 @@ import (
 
 	"golang.org/x/mod/sumdb/tlog"
 
+	"github.com/tallyvault/tallyvault/fsm/proof"
 	"github.com/tallyvault/tallyvault/fsm/strict"
 )
 
@@ -24,6 +25,7 @@ const (
 	KindThreshold  = "threshold"
 	KindEvidence   = "evidence"
 	KindCut        = "cut"
+	KindPolicy     = proof.KindPolicy
 )
 
 // Receipt is a journal leaf that states one outcome.
@@ -51,13 +53,12 @@ const (
 // NumberKey is the key of a numbered object of a market.
 func NumberKey(market string, n uint64) string { return market + "/" + strconv.FormatUint(n, 10) }
 
-// ReceiptHead begins every receipt.
-type ReceiptHead struct {
-	Kind   string `json:"kind"`
-	Entry  uint64 `json:"entry"`
-	Height uint64 `json:"height"`
-	At     int64  `json:"at"`
-}
+// What every receipt begins with, and the receipt of a change of the committee, are
+// package proof's: who verifies a chain of policies reads them too.
+type (
+	ReceiptHead   = proof.ReceiptHead
+	PolicyReceipt = proof.PolicyReceipt
+)
 
 // CitedReadings cites readings by count and by the RFC 6962 root over their
 // identities in order of their numbers.
@@ -176,6 +177,7 @@ var (
 	thresholdCodec  = strict.Compile(ThresholdReceipt{})
 	evidenceCodec   = strict.Compile(EvidenceReceipt{})
 	cutCodec        = strict.Compile(CutReceipt{})
+	policyCodec     = strict.Compile(PolicyReceipt{})
 )
 
 // encodeReceipt writes a receipt's body as its leaf.
@@ -193,6 +195,8 @@ func encodeReceipt(body any) []byte {
 		return evidenceCodec.Append(nil, b)
 	case *CutReceipt:
 		return cutCodec.Append(nil, b)
+	case *PolicyReceipt:
+		return policyCodec.Append(nil, b)
 	}
 	panic("fsm: a receipt of no known kind")
 }
@@ -210,6 +214,7 @@ func ParseReceipt(leaf []byte) (kind string, body any, err error) {
 		{KindThreshold, thresholdCodec, new(ThresholdReceipt)},
 		{KindEvidence, evidenceCodec, new(EvidenceReceipt)},
 		{KindCut, cutCodec, new(CutReceipt)},
+		{KindPolicy, policyCodec, new(PolicyReceipt)},
 	} {
 		if hasKind(leaf, candidate.kind) {
 			return candidate.kind, candidate.body, candidate.codec.Decode(leaf, candidate.body)

@@ -33,6 +33,7 @@ func (r *rig) apply(e *Entry) *Result {
 	if r.last.Cut != nil {
 		r.cut = r.last.Cut
 	}
+	r.seated()
 	return r.last
 }
 
@@ -56,8 +57,8 @@ func (r *rig) must(commands ...*Command) []Outcome {
 
 func (r *rig) statements() []Statement {
 	var out []Statement
-	for i, key := range r.node[:2] {
-		st := Statement{Node: uint8(i), At: r.now}
+	for _, i := range r.states {
+		st, key := Statement{Node: uint8(i), At: r.now}, r.node[i]
 		message := StatementMessage(r.genesis.Cluster, eraZero, r.m.state.clock.tick+1, st.At)
 		copy(st.Sig[:], ed25519.Sign(key, message))
 		out = append(out, st)
@@ -72,9 +73,9 @@ func (r *rig) cosigned() *Cosigned {
 	}
 	c := &Cosigned{Cut: r.cut.Number}
 	checkpoint := proof.Checkpoint{Origin: r.genesis.Origin(), Size: r.cut.Size, Root: r.cut.Root}
-	for i, key := range r.cosigner[:2] {
+	for _, i := range r.cosigns {
 		sig := Cosignature{Node: uint8(i), Time: uint64(r.now / 1000)}
-		copy(sig.Sig[:], ed25519.Sign(key, proof.CosignedMessage(sig.Time, checkpoint)))
+		copy(sig.Sig[:], ed25519.Sign(r.cosigner[i], proof.CosignedMessage(sig.Time, checkpoint)))
 		c.Signatures = append(c.Signatures, sig)
 	}
 	r.cut = nil
@@ -108,7 +109,7 @@ func (r *rig) balance(id string) uint64 {
 
 // twin is an independent machine in the same state.
 func (r *rig) twin() *Machine {
-	return &Machine{state: r.m.state.copy(), nodeKeys: r.m.nodeKeys, frozen: r.m.frozen, digest: r.m.digest}
+	return &Machine{state: r.m.state.copy(), frozen: r.m.frozen, digest: r.m.digest}
 }
 
 func (r *rig) replay() *Machine {

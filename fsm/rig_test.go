@@ -25,7 +25,9 @@ type rig struct {
 	now      int64
 	log      [][]byte // every entry as replicated
 	last     *Result
-	cut      *Cut // waits for its cosignatures
+	cut      *Cut  // waits for its cosignatures
+	states   []int // seats whose clocks the leader asks
+	cosigns  []int // seats whose cosignatures the leader collects
 }
 
 const rigStart = 1_764_000_000_000
@@ -51,6 +53,7 @@ func (r *noise) Read(p []byte) (int, error) {
 
 func newRig(t testing.TB, change ...func(*genesis.Genesis)) *rig {
 	r := &rig{t: t, people: map[string]ed25519.PrivateKey{}, roles: map[string]string{}, nonces: map[string]uint64{}, now: rigStart}
+	r.states, r.cosigns = []int{0, 1}, []int{0, 1}
 	g, err := genesis.Preset(genesis.ProfileDemo)
 	if err != nil {
 		t.Fatal(err)

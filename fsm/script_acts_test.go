@@ -130,6 +130,17 @@ func (s *script) governed(c *call, by string) *Command {
 		row.Market, row.UnitPrice = c.text("market", row.Market), c.number("price", row.UnitPrice)
 		row.FeeBps, row.Stage = uint32(c.number("fee", uint64(row.FeeBps))), c.text("stage", row.Stage)
 		body = &SetMarket{Market: row, ActivationEpoch: c.number("epoch", 0)}
+	case "replace-node":
+		n := newcomer(c.text("new", ""), int(c.number("place", 9)))
+		b := s.r.replacement(c.text("old", ""), n)
+		b.SealedLogKey.Node = c.text("sealed-for", n.Name)
+		if c.has("unsigned") {
+			c.text("unsigned", "")
+			b.Node.CosignerSignature[7] ^= 1
+		}
+		body = b
+	case "cancel-replacement":
+		body = &CancelReplacement{Node: c.text("node", "")}
 	case "deposit":
 		body = &Deposit{
 			Account: c.text("account", ""), Asset: c.text("asset", "BLOCK"), Amount: amount(c.number("amount", 0)), Reference: c.text("ref", ""),
@@ -180,8 +191,17 @@ func (s *script) do(c *call) {
 		}
 		e.Statements = r.stated(times...)
 		s.entry(e)
+	case "cosign": // whose cosignatures the leader collects from now on
+		r.cosigns = s.seats(c)
+	case "state": // whose clocks the leader asks from now on
+		r.states = s.seats(c)
 	case "entry": // nothing but a leader's clock
-		s.entry(&Entry{At: r.now + c.millis("leader", 0), Number: c.number("number", 0)})
+		e := &Entry{At: r.now + c.millis("leader", 0), Number: c.number("number", 0)}
+		if c.has("cosigned") {
+			c.text("cosigned", "")
+			e.Cosigned = r.cosigned()
+		}
+		s.entry(e)
 	case "rubbish":
 		s.result(r.m.Apply([]byte("rubbish"), nil))
 	case "show":
@@ -189,6 +209,18 @@ func (s *script) do(c *call) {
 	default:
 		s.t.Fatalf("no verb %s", c.verb)
 	}
+}
+
+// seats reads names of members.
+func (s *script) seats(c *call) (seats []int) {
+	for _, name := range c.list("by", "") {
+		m, known := s.r.m.state.memberNamed(name)
+		if !known {
+			s.t.Fatalf("no member %s", name)
+		}
+		seats = append(seats, int(m.Seat))
+	}
+	return seats
 }
 
 func (s *script) entry(e *Entry) { s.result(s.r.apply(e)) }

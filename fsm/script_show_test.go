@@ -99,6 +99,15 @@ func receiptLine(body any) string {
 		return fmt.Sprintf("%s by %s", b.Command, strings.Join(b.Signers, " and "))
 	case *EvidenceReceipt:
 		return fmt.Sprintf("evidence against %s on reading %s/%d: first %s, then %s", b.Oracle, b.Market, b.Number, b.First, b.Second)
+	case *PolicyReceipt:
+		line := fmt.Sprintf("policy, change %d %s: %s for %s, %d of", b.Change, b.Standing, b.New, b.Old, b.Cosigners)
+		for _, n := range b.Nodes {
+			line += " " + n.Node
+		}
+		if b.Transition != nil {
+			line += fmt.Sprintf(", by cut %d of size %d", b.Transition.Cut, b.Transition.Size)
+		}
+		return line
 	case *CutReceipt:
 		line := fmt.Sprintf("cut %d at size %d", b.Cut, b.Size)
 		if b.Digest != nil {
@@ -112,7 +121,7 @@ func receiptLine(body any) string {
 // show prints a part of the state.
 func (s *script) show(c *call) {
 	st := s.r.m.state
-	for _, what := range []string{"alarms", "balances", "clock", "cuts", "due", "keys", "meters", "readings", "receivables", "settlements"} {
+	for _, what := range []string{"alarms", "balances", "clock", "cuts", "due", "keys", "members", "meters", "readings", "receivables", "settlements"} {
 		if !c.has(what) {
 			continue
 		}
@@ -128,11 +137,13 @@ func (s *script) show(c *call) {
 		case "clock":
 			s.say("height %d, epoch %d, now %s, tick %d", st.clock.height, st.epoch(), at(st.clock.now), st.clock.tick)
 		case "cuts":
-			s.say("cut %d, final %d, dirty %v", st.cutCount, st.final.Number, st.dirty)
+			s.say("cut %d, final %d, dirty %v", st.cutCount, st.final.Number, st.wantsCut())
 		case "due":
 			s.due()
 		case "keys":
 			s.keys()
+		case "members":
+			s.members()
 		case "meters":
 			st.oracle.Meters("", s.meter)
 		case "readings":
@@ -192,6 +203,32 @@ func (s *script) keys() {
 			}
 			s.say("%s: of %s, from %d %s", name, k.Principal, k.From, until)
 		}
+	}
+}
+
+func (s *script) members() {
+	for _, m := range s.r.m.View().Members() {
+		line := fmt.Sprintf("seat %d: %s %s", m.Seat, m.Name, m.Standing())
+		if m.From > 0 && m.From != NoEnd {
+			line += fmt.Sprintf(", counts from size %d", m.From)
+		}
+		if m.Until != NoEnd {
+			line += fmt.Sprintf(", no more from size %d", m.Until)
+		}
+		if !m.Seen {
+			line += ", never seen"
+		}
+		s.say("%s", line)
+	}
+	for _, c := range s.r.m.View().Changes() {
+		line := fmt.Sprintf("change %d: seat %d for %d, decided at leaf %d, %s", c.Number, c.New, c.Old, c.Decided, c.Standing)
+		if c.Ended > 0 {
+			line += fmt.Sprintf(" at leaf %d", c.Ended)
+		}
+		if c.Header > 0 {
+			line += fmt.Sprintf(" by cut %d of size %d, signed in leaf %d", c.Cut.Number, c.Cut.Size, c.Header)
+		}
+		s.say("%s", line)
 	}
 }
 

@@ -93,10 +93,7 @@ func ReadSnapshot(g *genesis.Signed, r io.Reader) (*Machine, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := empty(g)
-	if err != nil {
-		return nil, err
-	}
+	m := empty(g)
 	digest, err := m.state.readRows(in)
 	if err != nil {
 		return nil, fmt.Errorf("snapshot of entry %d: %w", h.Entry, err)

@@ -34,6 +34,9 @@ type state struct {
 	commands uint64   // commands ever applied
 	alarms   []string // replaced, never changed in place
 
+	members []*member // by seat; replaced, never changed in place
+	changes []Change  // of the committee, in order; replaced, never changed in place
+
 	principals  *btree.Map[string, Principal]
 	keys        *btree.Map[string, *Key]
 	owned       *btree.Map[string, KeyID]    // role, principal, key id of live keys: follows from keys

@@ -23,6 +23,8 @@ const (
 	TypeSetOracleWeight    Type = 105
 	TypeSetMarket          Type = 106
 	TypeDeposit            Type = 107
+	TypeReplaceNode        Type = 108
+	TypeCancelReplacement  Type = 109
 )
 
 const (
@@ -64,6 +66,8 @@ var specs = []spec{
 	row[SetOracleWeight](TypeSetOracleWeight, "set_oracle_weight", scopeThreshold),
 	row[SetMarket](TypeSetMarket, "set_market", scopeThreshold),
 	row[Deposit](TypeDeposit, "deposit", scopeThreshold),
+	row[ReplaceNode](TypeReplaceNode, "replace_node", scopeThreshold),
+	row[CancelReplacement](TypeCancelReplacement, "cancel_replacement", scopeThreshold),
 }
 
 func row[T any](tag Type, name, scope string) spec {

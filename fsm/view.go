@@ -14,10 +14,9 @@ import (
 // View is the state after some entry, for reading. It never changes, and many
 // goroutines may use it. What its methods return must not be changed.
 type View struct {
-	state    *state
-	nodeKeys []nodeKeys
-	frozen   *View
-	digest   *[32]byte
+	state  *state
+	frozen *View
+	digest *[32]byte
 }
 
 // Number is the number of the last entry applied.
@@ -50,14 +49,8 @@ func (v *View) Era() string { return v.state.era() }
 // Origin is the journal's name.
 func (v *View) Origin() string { return v.state.genesis.Origin() }
 
-// Nodes are the committee's members.
-func (v *View) Nodes() []genesis.Node { return v.state.genesis.Nodes }
-
 // K is how many cosignatures make a checkpoint final.
 func (v *View) K() int { return int(v.state.genesis.Cosigners) }
-
-// Policy is what checkpoints are judged by.
-func (v *View) Policy() proof.Policy { return v.state.genesis.Policy() }
 
 // TreeSize is the number of journal leaves so far.
 func (v *View) TreeSize() uint64 { return v.state.edge.Size() }
@@ -86,7 +79,7 @@ func (v *View) Final() Cut { return v.state.final }
 func (v *View) Alarms() []string { return v.state.alarms }
 
 // Dirty reports whether a cut is wanted.
-func (v *View) Dirty() bool { return v.state.dirty }
+func (v *View) Dirty() bool { return v.state.wantsCut() }
 
 // DueNow reports whether something waits at a height that is reached.
 func (v *View) DueNow() bool { return v.state.dueNow() }

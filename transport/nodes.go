@@ -39,9 +39,9 @@ func (d *Door) nodes(_ context.Context, _ *nothing) (api.Nodes, error) {
 	out := api.Nodes{
 		Facts: s.facts(), Cluster: d.cluster, Cosigners: g.Cosigners, Faulty: g.Faulty, Nodes: []api.Node{},
 	}
-	for _, n := range s.Nodes() {
+	for _, n := range s.Members() {
 		row := api.Node{
-			Node: n.Name, NodeKey: hex.EncodeToString(n.NodeKey[:]), CosignerKey: hex.EncodeToString(n.CosignerKey[:]),
+			Node: n.Name, Seat: n.Seat, Standing: n.Standing(), NodeKey: hex.EncodeToString(n.NodeKey[:]), CosignerKey: hex.EncodeToString(n.CosignerKey[:]),
 			APIAddress: n.APIAddress, PeerAddress: n.PeerAddress, Leader: n.Name == status.Leader,
 		}
 		if n.Name == d.config.Node.Name() {

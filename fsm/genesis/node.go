@@ -53,19 +53,16 @@ func SignNode(n Node, nodeKey, cosignerKey ed25519.PrivateKey) (envelope.Envelop
 
 // ParseNode reads a node statement and checks both signatures.
 func ParseNode(data []byte) (Node, error) {
-	var n Node
 	e, err := envelope.Parse(data)
 	if err != nil {
-		return n, err
+		return Node{}, err
 	}
 	if e.PayloadType != NodePayloadType {
-		return n, fmt.Errorf("payload type %q is not a node statement", e.PayloadType)
+		return Node{}, fmt.Errorf("payload type %q is not a node statement", e.PayloadType)
 	}
-	if err := strict.Decode(e.Payload, &n); err != nil {
-		return n, fmt.Errorf("node statement: %w", err)
-	}
-	if err := n.validate(); err != nil {
-		return n, fmt.Errorf("node statement: %w", err)
+	n, err := decodeNode(e.Payload)
+	if err != nil {
+		return n, err
 	}
 	for what, raw := range n.signers() {
 		if err := checkSigned(e, raw); err != nil {

@@ -44,18 +44,32 @@ func SealLogKey(random io.Reader, key ed25519.PrivateKey, n Node) (SealedKey, er
 	return SealedKey{Node: n.Name, Enc: enc, Ciphertext: ciphertext}, err
 }
 
+// Lengths of a sealed log key's parts: an X25519 key, and a seed with its tag.
+const (
+	sealedEncSize        = 32
+	sealedCiphertextSize = ed25519.SeedSize + 16
+)
+
+// WellFormed reports whether the parts have their lengths. Only the node that it
+// is for can tell more.
+func (k SealedKey) WellFormed() bool {
+	return len(k.Enc) == sealedEncSize && len(k.Ciphertext) == sealedCiphertextSize
+}
+
 // OpenLogKey decrypts the log key with a node's X25519 private key and checks
 // that it is the one that genesis names.
 func (g *Genesis) OpenLogKey(node string, sealingKey [32]byte) (ed25519.PrivateKey, error) {
 	for _, sealed := range g.SealedLogKeys {
 		if sealed.Node == node {
-			return g.open(sealed, sealingKey)
+			return g.OpenSealed(sealed, sealingKey)
 		}
 	}
 	return nil, fmt.Errorf("genesis holds no sealed log key for node %s", node)
 }
 
-func (g *Genesis) open(sealed SealedKey, sealingKey [32]byte) (ed25519.PrivateKey, error) {
+// OpenSealed decrypts a log key that was sealed later, for a node that genesis does
+// not name, and checks that it is the one that genesis names.
+func (g *Genesis) OpenSealed(sealed SealedKey, sealingKey [32]byte) (ed25519.PrivateKey, error) {
 	private, err := hpke.KEM_X25519_HKDF_SHA256.Scheme().UnmarshalBinaryPrivateKey(sealingKey[:])
 	if err != nil {
 		return nil, fmt.Errorf("sealing key: %w", err)

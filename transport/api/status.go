@@ -36,6 +36,8 @@ type Lanes struct {
 // Node is a member of the committee.
 type Node struct {
 	Node        string          `json:"node"`
+	Seat        uint8           `json:"seat" doc:"its number in clock statements and cosignatures, never given twice"`
+	Standing    string          `json:"standing" enum:"joining,active,retired" doc:"only active nodes count"`
 	NodeKey     string          `json:"node_key"`
 	CosignerKey string          `json:"cosigner_key"`
 	APIAddress  string          `json:"api_address"`

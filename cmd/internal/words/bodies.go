@@ -49,6 +49,10 @@ func says(body any) ([]string, error) {
 			fmt.Sprintf("Puts %s minor units of %s into account %s, as money that came in from outside.", Grouped(b.Amount.String()), name(b.Asset), name(b.Account)),
 			fmt.Sprintf("Reference %+q counts once for ever.", b.Reference),
 		}, nil
+	case *fsm.ReplaceNode:
+		return replaceNode(b), nil
+	case *fsm.CancelReplacement:
+		return cancelReplacement(b), nil
 	}
 	return nil, ErrNoWords
 }

@@ -86,6 +86,36 @@ var examples = map[string]struct {
 		fsm.Deposit{ThresholdHeader: threshold, Account: "payer/grid", Asset: "BLOCK", Amount: uint128.From64(1_500_000), Reference: "bank 17"},
 		[]string{"1,500,000 minor units of BLOCK into account payer/grid", `"bank 17"`, "in 3 days"},
 	},
+	"replace_node": {
+		fsm.ReplaceNode{ThresholdHeader: threshold, Old: "node-2", Node: nodeStatement(), SealedLogKey: genesis.SealedKey{Node: "node-4"}},
+		[]string{
+			"in the place of node node-2, which then counts no more", "The new node is node-4.", "node key     8a88e3dd", "cosigner key 8139770e",
+			"peers at     10.0.0.4:7101", "https://node-4.example:7100", "sealed to node-4",
+		},
+	},
+	"cancel_replacement": {fsm.CancelReplacement{ThresholdHeader: threshold, Node: "node-4"}, []string{"Gives up the joining of node node-4", "spent"}},
+}
+
+func nodeStatement() genesis.NodeStatement {
+	node, cosigner := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{1}, 32)), ed25519.NewKeyFromSeed(bytes.Repeat([]byte{2}, 32))
+	e, err := genesis.SignNode(genesis.Node{
+		Name: "node-4", NodeKey: [32]byte(node.Public().(ed25519.PublicKey)), CosignerKey: [32]byte(cosigner.Public().(ed25519.PublicKey)),
+		SealingKey: [32]byte{3}, PeerAddress: "10.0.0.4:7101", APIAddress: "https://node-4.example:7100",
+	}, node, cosigner)
+	if err != nil {
+		panic(err)
+	}
+	return genesis.NodeStatement{Payload: e.Payload, NodeSignature: e.Signatures[0].Sig, CosignerSignature: e.Signatures[1].Sig}
+}
+
+// A statement that is not good is said to be so, in one line that nothing in it breaks.
+func TestBadNodeStatementIsSaid(t *testing.T) {
+	b := fsm.ReplaceNode{ThresholdHeader: threshold, Old: "node-2", Node: nodeStatement()}
+	b.Node.CosignerSignature[1] ^= 1
+	text, err := reader().Command(draft(t, "replace_node", b))
+	if err != nil || !strings.Contains(text, "not good") || !strings.Contains(text, "would refuse") {
+		t.Errorf("%v\n%s", err, text)
+	}
 }
 
 func reader() Reader { return Reader{Now: time.UnixMilli(1_760_000_000_000)} }

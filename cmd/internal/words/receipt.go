@@ -58,6 +58,8 @@ func states(body any) ([]string, fsm.ReceiptHead) {
 		}, b.ReceiptHead
 	case *fsm.CutReceipt:
 		return cut(b), b.ReceiptHead
+	case *fsm.PolicyReceipt:
+		return policyChange(b), b.ReceiptHead
 	}
 	panic(fmt.Sprintf("words: no words for receipt %T", body))
 }

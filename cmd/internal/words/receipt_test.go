@@ -9,6 +9,7 @@ import (
 
 	"github.com/tallyvault/tallyvault/fsm"
 	"github.com/tallyvault/tallyvault/fsm/envelope"
+	"github.com/tallyvault/tallyvault/fsm/proof"
 	"github.com/tallyvault/tallyvault/fsm/strict"
 	"github.com/tallyvault/tallyvault/transport/api"
 )
@@ -33,6 +34,13 @@ func TestReceiptsInWords(t *testing.T) {
 		{fsm.ThresholdReceipt{ReceiptHead: head(fsm.KindThreshold), Command: "deposit", Signers: []string{"alice", "bob"}, Facts: []fsm.Field{{Name: "account", Value: "payer/grid"}}}, []string{"deposit was executed: account payer/grid", "Signed by alice, bob"}},
 		{fsm.EvidenceReceipt{ReceiptHead: head(fsm.KindEvidence), Market: "energy", Oracle: "oracle-a", Number: 9, First: "accept", Second: "reject"}, []string{`two different things about reading 9 of market energy: "accept", then "reject"`}},
 		{fsm.CutReceipt{ReceiptHead: head(fsm.KindCut), Cut: 4, Size: 1234, Digest: &fsm.CutDigest{Cut: 2}}, []string{"Cut 4: the journal had 1,234 leaves", "Digest of the whole state at cut 2"}},
+		{
+			fsm.PolicyReceipt{
+				ReceiptHead: head(fsm.KindPolicy), Change: 1, Standing: proof.PolicyEffective, Old: "node-2", New: "node-4", Decided: 9, Cosigners: 2,
+				Nodes: []proof.PolicyNode{{Node: "node-1"}, {Node: "node-3"}, {Node: "node-4"}}, Transition: &proof.Transition{Cut: 7, Size: 1234},
+			},
+			[]string{"Change 1 of the committee, node node-4 in the place of node-2: in effect", "cosigned cut 7: 1,234 leaves", "2 of node-1, node-3, node-4"},
+		},
 	} {
 		text, err := reader().Leaf(strict.Encode(test.body))
 		if err != nil {
