@@ -21,7 +21,7 @@ const backfillPause = time.Second
 type backfill struct {
 	replica *replica
 	path    string // where fetched records wait
-	peers   []string
+	peers   func() []string
 	calls   *calls
 	fail    func(error) // takes a local error, which ends the process
 	log     *slog.Logger
@@ -49,7 +49,7 @@ func (b *backfill) run(ctx context.Context) {
 // fill tries one peer after the other and reports whether the journal now reaches
 // the target.
 func (b *backfill) fill(ctx context.Context, target *fsm.View) bool {
-	for _, peer := range b.peers {
+	for _, peer := range b.peers() {
 		m, err := newMissing(b.replica.journal, target, b.path)
 		if err != nil {
 			b.fail(fmt.Errorf("prepare to fetch missing leaves: %w", err))

@@ -92,6 +92,10 @@ func (c *calls) status(ctx context.Context, member string) (s Status, err error)
 	return s, c.json(ctx, member, http.MethodGet, pathStatus, nil, nil, &s)
 }
 
+func (c *calls) members(ctx context.Context, member string) (f rosterFile, err error) {
+	return f, c.json(ctx, member, http.MethodGet, pathMembers, nil, nil, &f)
+}
+
 func (c *calls) readIndex(ctx context.Context, member string, linearizable bool) (uint64, error) {
 	var a readIndexAnswer
 	query := url.Values{"linearizable": {strconv.FormatBool(linearizable)}}

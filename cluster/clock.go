@@ -11,13 +11,16 @@ import (
 	"github.com/cloudflare/circl/sign/ed25519"
 
 	"github.com/tallyvault/tallyvault/fsm"
-	"github.com/tallyvault/tallyvault/fsm/genesis"
 	"github.com/tallyvault/tallyvault/fsm/signature"
 )
 
 const (
 	// statementTimeout bounds how long the leader waits for a majority's clocks.
 	statementTimeout = 2 * time.Second
+	// statementMore is how long it waits for the others once a majority has spoken.
+	// The lower median of two clocks is the smaller one, so that of three nodes one
+	// that is slow and wrong could hold time back if two were enough.
+	statementMore = 50 * time.Millisecond
 	// nearTicks is how far from this node's own count a tick may be for which it
 	// states its clock. A node that lags by more than this has no say in the time; a
 	// leader who wants to hold time back can lay in statements for as many ticks.
@@ -29,29 +32,16 @@ const (
 
 // A committeeClock states this node's clock and collects the statements of others.
 type committeeClock struct {
-	self    int
-	key     ed25519.PrivateKey
-	nodes   []genesis.Node
-	publics []*signature.PublicKey
-	calls   *calls
-	clock   func() time.Time
-}
-
-func newCommitteeClock(g *genesis.Signed, self int, key ed25519.PrivateKey, c *calls, clock func() time.Time) (*committeeClock, error) {
-	cc := &committeeClock{self: self, key: key, nodes: g.Nodes, calls: c, clock: clock}
-	for _, n := range g.Nodes {
-		public, err := signature.CheckPublicKey(n.NodeKey)
-		if err != nil {
-			return nil, fmt.Errorf("node key of %s: %w", n.Name, err)
-		}
-		cc.publics = append(cc.publics, public)
-	}
-	return cc, nil
+	self  string
+	key   ed25519.PrivateKey
+	calls *calls
+	clock func() time.Time
+	alive func(peer string) bool // whether it is worth waiting for a peer
 }
 
 // state signs this node's own clock for a tick.
 func (c *committeeClock) state(view *fsm.View, tick uint64) fsm.Statement {
-	s := fsm.Statement{Node: uint8(c.self), At: c.clock().UnixMilli()}
+	s := fsm.Statement{At: c.clock().UnixMilli()}
 	message := fsm.StatementMessage(view.Cluster(), view.Era(), tick, s.At)
 	copy(s.Sig[:], ed25519.Sign(c.key, message))
 	return s
@@ -76,9 +66,10 @@ func (c *committeeClock) answer(view *fsm.View, q statementRequest) (statementAn
 	return statementAnswer{At: s.At, Sig: s.Sig[:]}, nil
 }
 
-// gather collects statements for the next tick until a majority has spoken, this
-// node included. Every statement is verified before it is used: one bad signature
-// would make all nodes refuse the entry and raise the alarm.
+// gather collects statements for the next tick until all living nodes have spoken, or
+// a majority has and a little time has passed, this node included. Every statement is
+// verified before it is used: one bad signature would make all nodes refuse the entry
+// and raise the alarm.
 func (c *committeeClock) gather(ctx context.Context, view *fsm.View) ([]fsm.Statement, error) {
 	ctx, cancel := context.WithTimeout(ctx, statementTimeout)
 	defer cancel()
@@ -89,55 +80,96 @@ func (c *committeeClock) gather(ctx context.Context, view *fsm.View) ([]fsm.Stat
 	}
 	cluster := view.Cluster()
 	question := statementRequest{Cluster: hex.EncodeToString(cluster[:]), Era: view.Era(), Tick: tick}
-	type reply struct {
-		statement fsm.Statement
-		err       error
-	}
-	replies := make(chan reply, len(c.nodes))
-	for i, n := range c.nodes {
-		if i == c.self {
+	g := gathering{most: 1, replies: make(chan stated, fsm.MaxSeats)}
+	counted := false
+	for _, m := range view.Members() {
+		switch {
+		case m.Standing() != fsm.Active:
 			continue
-		}
-		go func() {
-			a, err := c.calls.statement(ctx, n.Name, question)
-			s := fsm.Statement{Node: uint8(i), At: a.At}
-			if err == nil {
-				err = c.check(view, tick, &s, a.Sig)
+		case m.Name == c.self:
+			own.Node, counted = m.Seat, true
+			g.statements = append(g.statements, own)
+		default:
+			g.asked++
+			if c.alive(m.Name) {
+				g.most++
 			}
-			replies <- reply{s, err}
-		}()
+			go func() {
+				a, err := c.calls.statement(ctx, m.Name, question)
+				s := fsm.Statement{Node: m.Seat, At: a.At}
+				if err == nil {
+					err = check(view, tick, m, &s, a.Sig)
+				}
+				g.replies <- stated{s, err}
+			}()
+		}
 	}
-	statements := []fsm.Statement{own}
+	if !counted {
+		return nil, errors.New("this node's clock does not count: it is not of the committee")
+	}
+	return g.run()
+}
+
+// stated is what one node answered.
+type stated struct {
+	statement fsm.Statement
+	err       error
+}
+
+// A gathering collects statements.
+type gathering struct {
+	statements []fsm.Statement
+	asked      int // other nodes
+	most       int // statements that can be expected
+	replies    chan stated
+}
+
+func (g *gathering) run() ([]fsm.Statement, error) {
+	majority := (g.asked+1)/2 + 1
 	var failed []error
-	for range len(c.nodes) - 1 {
-		if len(statements) > len(c.nodes)/2 {
+	var more <-chan time.Time
+	for missing := g.asked; missing > 0; missing-- {
+		if len(g.statements) >= max(majority, g.most) {
 			break
 		}
-		r := <-replies
-		if r.err != nil {
-			failed = append(failed, r.err)
-			continue
+		if more == nil && len(g.statements) >= majority {
+			timer := time.NewTimer(statementMore)
+			defer timer.Stop()
+			more = timer.C
 		}
-		statements = append(statements, r.statement)
+		select {
+		case r := <-g.replies:
+			if r.err != nil {
+				failed = append(failed, r.err)
+				continue
+			}
+			g.statements = append(g.statements, r.statement)
+		case <-more:
+			missing = 1
+		}
 	}
-	if len(statements) <= len(c.nodes)/2 {
+	if len(g.statements) < majority {
 		return nil, fmt.Errorf("collect the clocks of a majority: %w", errors.Join(failed...))
 	}
-	slices.SortFunc(statements, func(a, b fsm.Statement) int { return int(a.Node) - int(b.Node) })
-	return statements, nil
+	slices.SortFunc(g.statements, func(a, b fsm.Statement) int { return int(a.Node) - int(b.Node) })
+	return g.statements, nil
 }
 
 func usable(at int64) bool { return at > 0 && at <= maxClock }
 
 // check fills in a peer's signature if it is good.
-func (c *committeeClock) check(view *fsm.View, tick uint64, s *fsm.Statement, sig []byte) error {
+func check(view *fsm.View, tick uint64, m fsm.Member, s *fsm.Statement, sig []byte) error {
 	if len(sig) != len(s.Sig) || !usable(s.At) {
-		return fmt.Errorf("%s gives no clock statement", c.nodes[s.Node].Name)
+		return fmt.Errorf("%s gives no clock statement", m.Name)
+	}
+	key, err := signature.CheckPublicKey(m.NodeKey)
+	if err != nil {
+		return fmt.Errorf("node key of %s: %w", m.Name, err)
 	}
 	copy(s.Sig[:], sig)
 	message := fsm.StatementMessage(view.Cluster(), view.Era(), tick, s.At)
-	if !c.publics[s.Node].Verify(message, &s.Sig) {
-		return fmt.Errorf("the clock statement of %s does not verify", c.nodes[s.Node].Name)
+	if !key.Verify(message, &s.Sig) {
+		return fmt.Errorf("the clock statement of %s does not verify", m.Name)
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/cloudflare/circl/sign/ed25519"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/tallyvault/tallyvault/fsm"
 	"github.com/tallyvault/tallyvault/fsm/genesis"
 )
 
@@ -20,10 +21,12 @@ type Config struct {
 	Dir string
 	// Genesis must carry the signatures of all its nodes.
 	Genesis *genesis.Signed
-	// NodeKey and CosignerKey are the keys that genesis names for this node.
+	// NodeKey and CosignerKey are the keys that genesis or Join names for this node.
 	NodeKey, CosignerKey ed25519.PrivateKey
 	// SealingKey is the X25519 private key that the log key is sealed to.
 	SealingKey [32]byte
+	// Join lets a node in that genesis does not name; a node of genesis needs none.
+	Join *Join
 	// PeerListener is the socket of the peer port. Without one, New listens on
 	// PeerAddress, and without that on the address in genesis.
 	PeerListener net.Listener
@@ -43,6 +46,15 @@ type Config struct {
 	SnapshotThreshold uint64
 	SnapshotInterval  time.Duration
 	TrailingLogs      uint64
+}
+
+// A Join is how a node comes in that genesis does not name.
+type Join struct {
+	// Command is the committee's decision, which holds the log key for this node.
+	Command fsm.ReplaceNode
+	// Peers are present members that genesis does not name either. The node first
+	// talks to these and to those of genesis, and learns of the others from them.
+	Peers []genesis.Node
 }
 
 // Bounds of RaftTimeout.
@@ -84,19 +96,45 @@ func (c Config) normal() (Config, error) {
 	return c, nil
 }
 
-// member finds the node that this process is, by its keys, and demands that
-// everybody has signed the genesis.
-func (c Config) member() (int, genesis.Node, error) {
-	index, ok := c.Genesis.NodeIndex([32]byte(c.NodeKey[ed25519.SeedSize:]))
-	if !ok {
-		return 0, genesis.Node{}, errors.New("genesis does not name this node's key: it is not a member of this cluster")
+// member finds the node that this process is, by its keys, with the log key sealed to
+// it, and demands that everybody has signed the genesis.
+func (c Config) member() (genesis.Node, ed25519.PrivateKey, error) {
+	self, sealed, err := c.seat()
+	if err != nil {
+		return genesis.Node{}, nil, err
 	}
-	self := c.Genesis.Nodes[index]
 	if self.CosignerKey != [32]byte(c.CosignerKey[ed25519.SeedSize:]) {
-		return 0, genesis.Node{}, fmt.Errorf("genesis names another cosigner key for node %s", self.Name)
+		return genesis.Node{}, nil, fmt.Errorf("another cosigner key is named for node %s", self.Name)
 	}
 	if err := c.Genesis.CheckSigned(); err != nil {
-		return 0, genesis.Node{}, err
+		return genesis.Node{}, nil, err
 	}
-	return index, self, nil
+	if sealed != nil {
+		logKey, err := c.Genesis.OpenSealed(*sealed, c.SealingKey)
+		return self, logKey, err
+	}
+	logKey, err := c.Genesis.OpenLogKey(self.Name, c.SealingKey)
+	return self, logKey, err
+}
+
+// seat is the node that genesis names with this node's key, or the one that joins.
+func (c Config) seat() (genesis.Node, *genesis.SealedKey, error) {
+	key := [32]byte(c.NodeKey[ed25519.SeedSize:])
+	if index, ok := c.Genesis.NodeIndex(key); ok {
+		return c.Genesis.Nodes[index], nil, nil
+	}
+	if c.Join == nil {
+		return genesis.Node{}, nil, errors.New("genesis does not name this node's key, and there is no replace_node command that does: it is not a member of this cluster")
+	}
+	self, err := c.Join.Command.Node.Open()
+	if err != nil {
+		return genesis.Node{}, nil, fmt.Errorf("the replace_node command: %w", err)
+	}
+	switch {
+	case self.NodeKey != key:
+		return genesis.Node{}, nil, fmt.Errorf("the replace_node command lets node %s in, with another key than this node's", self.Name)
+	case c.Join.Command.Cluster != c.Genesis.Cluster:
+		return genesis.Node{}, nil, fmt.Errorf("the replace_node command is of cluster %x, the genesis of cluster %s", c.Join.Command.Cluster, c.Genesis.ClusterID())
+	}
+	return self, &c.Join.Command.SealedLogKey, nil
 }

@@ -21,6 +21,8 @@ import (
 //	journal/       leaves, tree hashes, outcomes and the index
 //	signed.json    the last checkpoint this node signed
 //	checkpoint     the newest published checkpoint note
+//	members.json   who the nodes are, as the newest applied state said
+//	removed.json   when and by whom this node was replaced, once it was
 //	evidence/      contradictions seen
 //	backfill.tmp   leaves being fetched from peers
 type dataDir string
@@ -33,6 +35,8 @@ func (d dataDir) journal() string         { return d.path("journal") }
 func (d dataDir) signed() string          { return d.path("signed.json") }
 func (d dataDir) checkpoint() string      { return d.path("checkpoint") }
 func (d dataDir) evidence() string        { return d.path("evidence") }
+func (d dataDir) members() string         { return d.path("members.json") }
+func (d dataDir) removed() string         { return d.path("removed.json") }
 func (d dataDir) backfill() string        { return d.path("backfill.tmp") }
 
 // owner is the content of cluster.json.

@@ -19,7 +19,7 @@ import (
 // and publishes what enough others signed too.
 type finality struct {
 	origin    string
-	policy    proof.Policy
+	roster    *roster
 	logKey    ed25519.PrivateKey
 	signer    *cosign.Signer
 	published *cosign.Publication
@@ -186,6 +186,12 @@ func diverged(ours, theirs proof.Checkpoint, cosigners []string) error {
 		"its state has diverged and it must be rebuilt from its peers", ours.Root, ours.Size, cosigners, theirs.Root)
 }
 
+// judge reads a note under the policy of its size, as far as this node knows it. One
+// of a size that this node has not reached is judged again there.
+func (f *finality) judge(note []byte) (cosign.Published, error) {
+	return cosign.Verify(f.roster.policyAt, note)
+}
+
 // takeAhead publishes a note that came before the entries that it is about.
 func (f *finality) takeAhead() error {
 	f.mu.Lock()
@@ -196,7 +202,12 @@ func (f *finality) takeAhead() error {
 	}
 	f.ahead = nil
 	f.mu.Unlock()
-	return f.offer(*n)
+	judged, err := f.judge(n.Note)
+	if err != nil {
+		f.log.Warn("a checkpoint of a size that was not reached does not meet the policy there", "size", n.Size, "err", err)
+		return nil
+	}
+	return f.offer(judged)
 }
 
 // newest is the newest note that this node knows to meet the policy, published

@@ -300,16 +300,20 @@ func TestFollowerLoad(t *testing.T) {
 		{"behind and silent", 5, 2 * freshStatus, 2 * freshStatus, false},
 		{"behind and stuck", 5, 0, 2 * stuckAfter, false},
 	} {
-		f := newFollowerLoad()
+		f := newFollowerLoad(func(peer string) bool { return peer != "joiner" })
 		f.hear("peer", Status{Entry: tc.entry}, now.Add(-tc.before))
 		f.hear("peer", Status{Entry: tc.entry}, now.Add(-tc.heard))
 		if got := f.behind(proposed); got != tc.want {
 			t.Errorf("%s: %v", tc.name, got)
 		}
 	}
-	f := newFollowerLoad()
+	f := newFollowerLoad(func(peer string) bool { return peer != "joiner" })
 	if f.behind(proposed) {
 		t.Error("a leader that has heard nobody waits")
+	}
+	f.hear("joiner", Status{Entry: 1}, now)
+	if f.behind(proposed) {
+		t.Error("a leader waits for a node that joins")
 	}
 	f.hear("a", Status{Entry: 4}, now)
 	list := f.list([]string{"a", "b"})

@@ -17,16 +17,14 @@ import (
 	"github.com/tallyvault/tallyvault/cluster/peer"
 	"github.com/tallyvault/tallyvault/fsm"
 	"github.com/tallyvault/tallyvault/fsm/genesis"
-	"github.com/tallyvault/tallyvault/fsm/proof"
 )
 
 // A Node is one member of a committee. See the package documentation.
 type Node struct {
 	config Config
 	dir    dataDir
-	index  int // in the committee
 	self   genesis.Node
-	peers  []string // names of the others
+	roster *roster
 
 	log       *logstore.Store
 	journal   *journal.Journal
@@ -52,8 +50,9 @@ type Node struct {
 	lastTick atomic.Int64 // when the last tick was applied, unix ns
 	heard    atomic.Pointer[heardTime]
 	draining atomic.Bool
-	over     chan struct{} // closed once Raft has stopped
-	failed   chan error    // holds the first fatal error
+	waits    atomic.Pointer[string] // what this node waits for before it takes part
+	over     chan struct{}          // closed once Raft has stopped
+	failed   chan error             // holds the first fatal error
 }
 
 // New validates the configuration and opens the data directory. It starts nothing
@@ -63,23 +62,14 @@ func New(c Config) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	index, self, err := c.member()
-	if err != nil {
-		return nil, err
-	}
-	logKey, err := c.Genesis.OpenLogKey(self.Name, c.SealingKey)
+	self, logKey, err := c.member()
 	if err != nil {
 		return nil, err
 	}
 	n := &Node{
-		config: c, dir: dataDir(c.Dir), index: index, self: self,
-		load: newFollowerLoad(), flights: newFlights(), cores: newCores(),
+		config: c, dir: dataDir(c.Dir), self: self,
+		flights: newFlights(), cores: newCores(),
 		over: make(chan struct{}), failed: make(chan error, 1),
-	}
-	for i, other := range c.Genesis.Nodes {
-		if i != index {
-			n.peers = append(n.peers, other.Name)
-		}
 	}
 	if err := n.open(logKey); err != nil {
 		return nil, errors.Join(err, n.closeStores())
@@ -97,6 +87,13 @@ func (n *Node) open(logKey ed25519.PrivateKey) error {
 	if err := n.dir.claim(g, machine.View().Era(), n.self.Name); err != nil {
 		return err
 	}
+	if err := n.dir.stillMember(n.self.Name); err != nil {
+		return err
+	}
+	if n.roster, err = openRoster(n.dir.members(), n.self, g, n.config.Join); err != nil {
+		return err
+	}
+	n.load = newFollowerLoad(n.roster.counts)
 	if n.log, err = n.openLog(); err != nil {
 		return err
 	}
@@ -112,7 +109,12 @@ func (n *Node) open(logKey ed25519.PrivateKey) error {
 	if n.market, err = metrics.NewMarket(n.config.Registry); err != nil {
 		return err
 	}
-	n.replica.fail, n.replica.applied, n.replica.audited, n.replica.jumped = n.fail, n.entryApplied, n.ledgerAudited, n.forwards.forget
+	n.replica.fail, n.replica.applied, n.replica.audited = n.fail, n.entryApplied, n.ledgerAudited
+	n.replica.jumped = func(view *fsm.View) error {
+		n.forwards.forget()
+		return n.roster.learn(view)
+	}
+	n.replica.learned = n.roster.learn
 	if err := n.openFinality(logKey); err != nil {
 		return err
 	}
@@ -120,9 +122,8 @@ func (n *Node) open(logKey ed25519.PrivateKey) error {
 		return err
 	}
 	n.calls = newCalls(n.port)
-	n.clocks, err = newCommitteeClock(g, n.index, n.config.NodeKey, n.calls, n.config.Clock)
-	if err != nil {
-		return err
+	n.clocks = &committeeClock{
+		self: n.self.Name, key: n.config.NodeKey, calls: n.calls, clock: n.config.Clock, alive: n.load.alive,
 	}
 	return n.config.Registry.Register(nodeCollector{n})
 }
@@ -133,12 +134,12 @@ func (n *Node) openFinality(logKey ed25519.PrivateKey) error {
 	if err != nil {
 		return err
 	}
-	published, err := cosign.OpenPublication(n.dir.checkpoint(), g.Policy())
+	published, err := cosign.OpenPublication(n.dir.checkpoint(), n.roster.policyAt)
 	if err != nil {
 		return err
 	}
 	n.finality = &finality{
-		origin: g.Origin(), policy: g.Policy(), logKey: logKey, signer: signer, published: published,
+		origin: g.Origin(), roster: n.roster, logKey: logKey, signer: signer, published: published,
 		replica: n.replica, clock: n.config.Clock, evidence: n.dir.evidence(), alarms: &n.alarms,
 		fail: n.fail, log: n.config.Logger,
 	}
@@ -157,18 +158,15 @@ func (n *Node) openPort() error {
 			return fmt.Errorf("listen for peers: %w", err)
 		}
 	}
-	var members []peer.Member
-	for _, other := range n.config.Genesis.Nodes {
-		members = append(members, peer.Member{Name: other.Name, Key: other.NodeKey, Address: other.PeerAddress})
-	}
 	port, err := peer.New(peer.Config{
-		Cluster: n.config.Genesis.Cluster, Self: n.self.Name, Key: n.config.NodeKey, Members: members,
+		Cluster: n.config.Genesis.Cluster, Self: n.self.Name, Key: n.config.NodeKey, Members: n.roster.ports(),
 		Listener: listener, Refused: n.measures.PeerRefused, Logger: n.config.Logger,
 	})
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
 	n.port = port
+	n.roster.open(port)
 	return nil
 }
 
@@ -280,8 +278,8 @@ func (n *Node) Name() string { return n.self.Name }
 // Genesis is what the cluster started from.
 func (n *Node) Genesis() *genesis.Signed { return n.config.Genesis }
 
-// Policy is what checkpoints are judged by.
-func (n *Node) Policy() proof.Policy { return n.finality.policy }
+// Self is this node's statement.
+func (n *Node) Self() genesis.Node { return n.self }
 
 // leader is the leader's name as far as this node knows it, or "".
 func (n *Node) leader() string {

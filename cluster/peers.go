@@ -32,14 +32,19 @@ type heard struct {
 type followerLoad struct {
 	changed signal // fires when a peer has answered, or failed to
 
+	counts func(peer string) bool // whether a peer has a say
+
 	mu    sync.Mutex
 	peers map[string]heard
 }
 
-func newFollowerLoad() *followerLoad { return &followerLoad{peers: make(map[string]heard)} }
+func newFollowerLoad(counts func(peer string) bool) *followerLoad {
+	return &followerLoad{counts: counts, peers: make(map[string]heard)}
+}
 
-// watch asks one peer again and again, until ctx ends.
+// watch asks one peer again and again, until ctx ends, and then forgets it.
 func (f *followerLoad) watch(ctx context.Context, c *calls, peer string) {
+	defer f.forget(peer)
 	for {
 		asking, cancel := context.WithTimeout(ctx, statusTimeout)
 		status, err := c.status(asking, peer)
@@ -66,14 +71,40 @@ func (f *followerLoad) hear(peer string, s Status, now time.Time) {
 	f.peers[peer] = h
 }
 
+func (f *followerLoad) forget(peer string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.peers, peer)
+}
+
+// alive reports whether a peer has answered lately.
+func (f *followerLoad) alive(peer string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	h, heard := f.peers[peer]
+	return heard && time.Since(h.at) < freshStatus
+}
+
+// near reports whether a peer is alive and its state machine at most maxBehind
+// entries behind.
+func (f *followerLoad) near(peer string, entry uint64) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	h, heard := f.peers[peer]
+	return heard && time.Since(h.at) < freshStatus && h.status.Entry+maxBehind >= entry
+}
+
 // behind reports whether a peer that is alive and moves on trails so far that the
 // leader should wait. One that is dead or stuck does not hold up the others; Raft
-// sends it a snapshot when it comes back.
+// sends it a snapshot when it comes back. Nor does one that joins and catches up.
 func (f *followerLoad) behind(proposed uint64) bool {
 	now := time.Now()
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for _, h := range f.peers {
+	for name, h := range f.peers {
+		if !f.counts(name) {
+			continue
+		}
 		alive := now.Sub(h.at) < freshStatus && now.Sub(h.advanced) < stuckAfter
 		if alive && h.status.Entry+maxBehind < proposed {
 			return true

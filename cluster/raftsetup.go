@@ -99,7 +99,8 @@ func (n *Node) startRaft(notify chan<- bool) (*raft.Raft, error) {
 	if err != nil {
 		return nil, fmt.Errorf("look for an earlier state of Raft: %w", err)
 	}
-	if !known {
+	// A node that joins is told Raft's configuration by the leader that takes it in.
+	if !known && n.config.Join == nil {
 		if err := raft.BootstrapCluster(config, logs, n.log, snapshots, n.transport, servers(n.config.Genesis)); err != nil {
 			return nil, fmt.Errorf("bootstrap Raft: %w", err)
 		}

@@ -28,7 +28,10 @@ type replica struct {
 	fail    func(error)    // ends the process
 	applied func(*applied) // told of every entry in order
 	audited func(error)    // told of every walk over the whole ledger
-	jumped  func()         // told when a snapshot has replaced the state
+	// jumped is told when a snapshot has replaced the state, learned of every state
+	// whose members are not those of the state before. What they fail to keep ends the
+	// process.
+	jumped, learned func(*fsm.View) error
 
 	mu      sync.Mutex
 	machine *fsm.Machine
@@ -38,7 +41,9 @@ type replica struct {
 	index  atomic.Uint64 // Raft's index of the last log entry consumed
 	moved  signal        // fires when view has changed
 	opened signal        // fires when a gap has opened or closed
-	dead   atomic.Bool   // a write failed; nothing is applied any more
+	// configured fires when a configuration of Raft was committed.
+	configured signal
+	dead       atomic.Bool // a write failed; nothing is applied any more
 
 	// owed gives the digest of the last frozen state; only Raft's goroutine uses it.
 	owed    chan [32]byte
@@ -86,6 +91,8 @@ func (r *replica) ApplyBatch(logs []*raft.Log) []any {
 	results := make([]any, len(logs))
 	for i, l := range logs {
 		switch {
+		case l.Type == raft.LogConfiguration:
+			r.configured.fire()
 		case l.Type != raft.LogCommand:
 		case r.dead.Load():
 			results[i] = errStopped
@@ -142,6 +149,9 @@ func (r *replica) apply(index uint64, d decoded) any {
 	view := r.machine.View()
 	err := r.store(result, view)
 	r.mu.Unlock()
+	if err == nil && view.MembersChanged(r.view.Load()) {
+		err = r.learned(view)
+	}
 	if err != nil {
 		// What the journal did not take may be neither answered nor signed.
 		r.dead.Store(true)
@@ -197,7 +207,11 @@ func (r *replica) Restore(source io.ReadCloser) error {
 	r.machine = machine
 	r.owed = nil
 	r.view.Store(view)
-	r.jumped()
+	if err := r.jumped(view); err != nil {
+		r.dead.Store(true)
+		r.fail(err)
+		return err
+	}
 	r.moved.fire()
 	return nil
 }

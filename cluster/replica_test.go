@@ -40,7 +40,9 @@ func newTestReplica(t *testing.T, c *committee) *replica {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.applied, r.jumped = func(*applied) {}, func() {}
+	r.applied = func(*applied) {}
+	r.jumped = func(*fsm.View) error { return nil }
+	r.learned = r.jumped
 	r.audited = func(err error) {
 		if err != nil {
 			t.Error(err)
@@ -193,7 +195,7 @@ func TestReplay(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	again.applied, again.audited, again.fail, again.jumped = r.applied, r.audited, r.fail, r.jumped
+	again.applied, again.audited, again.fail, again.jumped, again.learned = r.applied, r.audited, r.fail, r.jumped, r.learned
 	size := r.journal.Size()
 	again.ApplyBatch(logs)
 	again.digests.Wait()

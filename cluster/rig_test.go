@@ -44,6 +44,7 @@ type committee struct {
 	nonces  map[string]uint64
 	salt    uint64
 	change  func(*Config)
+	joins   map[int]*Join // of the nodes that genesis does not name
 
 	members []*member
 }
@@ -69,6 +70,11 @@ func publicOf(k ed25519.PrivateKey) [32]byte { return [32]byte(k.Public().(ed255
 // directories, and starts nobody.
 func newCommittee(t *testing.T, change ...func(*Config)) *committee {
 	t.Helper()
+	return newCommitteeOf(t, 3, change...)
+}
+
+func newCommitteeOf(t *testing.T, nodes int, change ...func(*Config)) *committee {
+	t.Helper()
 	c := &committee{t: t, dir: t.TempDir(), people: map[string]ed25519.PrivateKey{}, nonces: map[string]uint64{}, change: func(*Config) {}}
 	if len(change) > 0 {
 		c.change = change[0]
@@ -79,7 +85,8 @@ func newCommittee(t *testing.T, change ...func(*Config)) *committee {
 	}
 	g.Name, g.CreatedAt, g.AdminThreshold, g.BlockMs = "rig", time.Now().UnixMilli(), 2, 100
 	g.Markets[0].ExpiryBlocks = 10_000 // elections on a busy machine must not let readings expire
-	for i := range 3 {
+	g.Faulty = genesis.DefaultFaulty(nodes)
+	for i := range nodes {
 		k := nodeKeys{node: newKey(t), cosigner: newKey(t)}
 		if _, err := rand.Read(k.sealing[:]); err != nil {
 			t.Fatal(err)
@@ -142,6 +149,15 @@ func listen(t testing.TB, address string) net.Listener {
 	return listener
 }
 
+// roster is the committee of genesis.
+func (c *committee) roster() *roster {
+	r := &roster{genesis: c.genesis}
+	for seat, n := range c.genesis.Nodes {
+		r.members = append(r.members, fsm.Member{Seat: uint8(seat), Node: n, Until: fsm.NoEnd})
+	}
+	return r
+}
+
 // release gives up a node's socket, for tests that open the node themselves.
 func (c *committee) release(i int) {
 	c.t.Helper()
@@ -156,7 +172,7 @@ func (c *committee) nodeDir(i int) string { return filepath.Join(c.dir, fmt.Spri
 func (c *committee) config(i int) Config {
 	config := Config{
 		Dir: c.nodeDir(i), Genesis: c.genesis, NodeKey: c.keys[i].node, CosignerKey: c.keys[i].cosigner,
-		SealingKey: c.keys[i].sealing, RaftTimeout: 150 * time.Millisecond, Logger: slog.New(slog.DiscardHandler),
+		SealingKey: c.keys[i].sealing, Join: c.joins[i], RaftTimeout: 150 * time.Millisecond, Logger: slog.New(slog.DiscardHandler),
 	}
 	if os.Getenv("TALLYVAULT_TESTLOG") != "" {
 		config.Logger = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug})).With("node", i)

@@ -48,13 +48,12 @@ func (n *Node) Run(ctx context.Context) error {
 		}
 	}()
 	notify := make(chan bool, notifyBuffer)
-	n.transport = newTransport(n.port, n.config)
-	r, err := n.startRaft(notify)
-	if err != nil {
-		n.fail(err)
-	} else {
+	r, err := n.begin(ctx, notify)
+	if r != nil {
 		n.raft.Store(r)
 		n.background(running, &wait, r, notify)
+	} else if err != nil {
+		n.fail(err)
 	}
 	select {
 	case <-ctx.Done():
@@ -65,6 +64,31 @@ func (n *Node) Run(ctx context.Context) error {
 		n.handOver(r)
 	}
 	return errors.Join(err, n.shutdown(r, server, cancel, &wait))
+}
+
+// begin starts Raft, once this node may take part. It gives up with nothing when ctx
+// ends or another part of the node fails.
+func (n *Node) begin(ctx context.Context, notify chan<- bool) (*raft.Raft, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	allowed := make(chan error, 1)
+	go func() { allowed <- n.mayBegin(ctx) }()
+	select {
+	case err := <-allowed:
+		if ctx.Err() != nil {
+			return nil, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+	case err := <-n.failed:
+		n.fail(err)
+		cancel()
+		<-allowed
+		return nil, nil
+	}
+	n.transport = newTransport(n.port, n.config)
+	return n.startRaft(notify)
 }
 
 // background starts everything that runs beside Raft.
@@ -80,12 +104,14 @@ func (n *Node) background(ctx context.Context, wait *sync.WaitGroup, r *raft.Raf
 	begin(n.finality.run)
 	begin(n.watchForwards)
 	fill := &backfill{
-		replica: n.replica, path: n.dir.backfill(), peers: n.peers, calls: n.calls, fail: n.fail, log: n.config.Logger,
+		replica: n.replica, path: n.dir.backfill(), peers: n.roster.peers, calls: n.calls, fail: n.fail, log: n.config.Logger,
 	}
 	begin(fill.run)
-	for _, name := range n.peers {
-		begin(func(ctx context.Context) { n.load.watch(ctx, n.calls, name) })
-	}
+	begin(func(ctx context.Context) {
+		n.roster.attend(ctx, func(ctx context.Context, peer string) { n.load.watch(ctx, n.calls, peer) })
+	})
+	begin(func(ctx context.Context) { n.followRaft(ctx, r) })
+	begin(func(ctx context.Context) { n.watchRemoval(ctx, r) })
 }
 
 // handOver lets what is in flight land and gives the lead to somebody else, so that
@@ -197,6 +223,11 @@ func (n *Node) leadOnce(ctx context.Context, r *raft.Raft, notify <-chan bool) {
 			}
 		case err := <-result:
 			n.config.Logger.Info("a leadership session has ended", "term", s.term, "why", err)
+			if errors.Is(err, errReplaced) {
+				if err := r.LeadershipTransfer().Error(); err != nil {
+					n.config.Logger.Info("the lead could not be handed over", "err", err)
+				}
+			}
 			return
 		}
 	}
@@ -205,7 +236,7 @@ func (n *Node) leadOnce(ctx context.Context, r *raft.Raft, notify <-chan bool) {
 func (n *Node) newSession(ctx context.Context, r *raft.Raft) *session {
 	s := &session{
 		term: r.CurrentTerm(), raft: r, replica: n.replica, flights: n.flights, clock: n.config.Clock, clocks: n.clocks,
-		cosigns: &collector{finality: n.finality, calls: n.calls, self: n.index, observe: n.cutFinal},
+		cosigns: &collector{finality: n.finality, calls: n.calls, self: n.self.Name, alive: n.load.alive, observe: n.cutFinal},
 		load:    n.load, log: n.config.Logger,
 		queue: newQueue(), ticks: make(chan *tick), slots: make(chan struct{}, maxInFlight),
 		over: n.over, ended: make(chan struct{}),

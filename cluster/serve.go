@@ -11,7 +11,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/tallyvault/tallyvault/cluster/cosign"
 	"github.com/tallyvault/tallyvault/cluster/peer"
 	"github.com/tallyvault/tallyvault/fsm"
 )
@@ -28,6 +27,14 @@ func (n *Node) peerHandler() http.Handler {
 	mux := http.NewServeMux()
 	handle := func(method, path string, limit int64, serve func(http.ResponseWriter, *http.Request) error) {
 		mux.HandleFunc(method+" "+path, func(w http.ResponseWriter, r *http.Request) {
+			if caller := peer.Caller(r.Context()); path != pathMembers && !n.roster.present(caller) {
+				http.Error(w, "node "+caller+" is no member any more", http.StatusForbidden)
+				return
+			}
+			if n.raft.Load() == nil && path != pathStart && path != pathMembers && path != pathStatus {
+				http.Error(w, "this node does not take part yet", http.StatusServiceUnavailable)
+				return
+			}
 			r.Body = http.MaxBytesReader(w, r.Body, limit)
 			if err := serve(w, r); err != nil {
 				status, text := http.StatusBadRequest, err.Error()
@@ -47,6 +54,8 @@ func (n *Node) peerHandler() http.Handler {
 	handle(http.MethodGet, pathReadIndex, 0, n.serveReadIndex)
 	handle(http.MethodGet, pathLeaves, 0, n.serveLeaves)
 	handle(http.MethodGet, pathOutcomes, 0, n.serveOutcomes)
+	handle(http.MethodGet, pathMembers, 0, n.serveMembers)
+	handle(http.MethodPost, pathStart, maxSmallBytes, n.serveStart)
 	return mux
 }
 
@@ -94,7 +103,7 @@ func (n *Node) serveCheckpoint(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return fmt.Errorf("read the note: %w", err)
 	}
-	published, err := cosign.Verify(n.finality.policy, note)
+	published, err := n.finality.judge(note)
 	if err != nil {
 		return err
 	}
@@ -104,6 +113,10 @@ func (n *Node) serveCheckpoint(w http.ResponseWriter, r *http.Request) error {
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil
+}
+
+func (n *Node) serveMembers(w http.ResponseWriter, _ *http.Request) error {
+	return writeJSON(w, n.roster.file())
 }
 
 // serveSubmit takes commands that another node forwards.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -68,10 +69,14 @@ func (s *session) run() error {
 	}
 	s.proposed.Store(s.replica.view.Load().Number())
 	var wait sync.WaitGroup
-	wait.Add(2)
+	wait.Add(3)
 	go func() {
 		defer wait.Done()
 		s.cosigns.run(ctx)
+	}()
+	go func() {
+		defer wait.Done()
+		s.reconcile(ctx)
 	}()
 	go func() {
 		defer wait.Done()
@@ -151,22 +156,38 @@ func (s *session) submit(e *fsm.Entry, items []queued, t *tick) {
 }
 
 // markCut puts a cut mark on the entry when one is wanted and the last is a second
-// old, and with it the cosignatures of the last final cut. Those must be of one of
-// the cuts that the state still knows, or every node would refuse the entry.
+// old, and cosignatures of an earlier one.
 func (s *session) markCut(e *fsm.Entry) {
 	view := s.replica.view.Load()
-	if !view.Dirty() || len(view.Alarms()) > 0 || !s.cuts.take() {
+	if len(view.Alarms()) > 0 {
 		return
 	}
-	e.Cut = true
-	const margin = 8
+	e.Cut = view.Dirty() && s.cuts.take()
 	c := s.cosigns.collected.Load()
-	if c == nil || c.Cut <= view.Final().Number || c.Cut+margin < view.Cut().Number {
-		return
-	}
-	if _, known := view.CutNumbered(c.Cut); known {
+	if c != nil && headerable(view, c) && (s.joins(view, e, c) || e.Cut && c.Cut > view.Final().Number) {
 		e.Cosigned = c
 	}
+}
+
+// headerable reports whether a header may carry the cosignatures: they must be of one
+// of the cuts that the state still knows when the entry is applied, or every node
+// would refuse it.
+func headerable(view *fsm.View, c *fsm.Cosigned) bool {
+	const margin = 8
+	_, known := view.CutNumbered(c.Cut)
+	return known && c.Cut+margin >= view.Cut().Number
+}
+
+// joins reports whether the entry can bring the pending change of the committee into
+// effect. That takes a tick, with cosignatures on a cut which covers the decision and
+// the new node's among them, whether or not an entry has carried the others before.
+func (s *session) joins(view *fsm.View, e *fsm.Entry, c *fsm.Cosigned) bool {
+	pending, ok := view.Pending()
+	if !ok || len(e.Statements) == 0 {
+		return false
+	}
+	cut, _ := view.CutNumbered(c.Cut)
+	return cut.Size > pending.Decided && slices.ContainsFunc(c.Signatures, func(sig fsm.Cosignature) bool { return sig.Node == pending.New })
 }
 
 // await sees an entry through. What is applied has been answered by then.

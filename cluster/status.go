@@ -68,7 +68,7 @@ const (
 // Status is how this node is doing, and what its peers last said.
 func (n *Node) Status() Status {
 	s := n.ownStatus()
-	s.Peers = n.load.list(n.peers)
+	s.Peers = n.load.list(n.roster.peers())
 	return s
 }
 
@@ -122,7 +122,12 @@ func (n *Node) Ready() error {
 			reasons = append(reasons, fmt.Sprintf(format, args...))
 		}
 	}
-	add(s.Role == RoleStopped, "the node is not running")
+	waits := n.waits.Load()
+	if waits != nil {
+		add(true, "the node waits: %s", *waits)
+	} else {
+		add(s.Role == RoleStopped, "the node is not running")
+	}
 	add(n.draining.Load(), "the node is stopping")
 	add(s.Leader == "", "there is no leader")
 	add(s.Leader == n.self.Name && n.leading() == nil, "the leader is not ready yet")

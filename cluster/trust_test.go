@@ -100,9 +100,10 @@ func TestClockStatements(t *testing.T) {
 	r := newTestReplica(t, c)
 	view := r.view.Load()
 	now := time.UnixMilli(1_760_000_000_000)
-	clock, err := newCommitteeClock(c.genesis, 1, c.keys[1].node, nil, func() time.Time { return now })
-	if err != nil {
-		t.Fatal(err)
+	clock := &committeeClock{self: "node-b", key: c.keys[1].node, clock: func() time.Time { return now }}
+	check := func(tick uint64, s *fsm.Statement, sig []byte) error {
+		m, _ := view.Member(s.Node)
+		return check(view, tick, m, s, sig)
 	}
 	good := statementRequest{Cluster: hex.EncodeToString(c.genesis.Cluster[:]), Era: view.Era(), Tick: 1}
 	a, err := clock.answer(view, good)
@@ -110,7 +111,7 @@ func TestClockStatements(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := fsm.Statement{Node: 1, At: a.At}
-	if err := clock.check(view, 1, &s, a.Sig); err != nil || a.At != now.UnixMilli() {
+	if err := check(1, &s, a.Sig); err != nil || a.At != now.UnixMilli() {
 		t.Errorf("at %d: %v", a.At, err)
 	}
 	for name, spoil := range map[string]func(*fsm.Statement, *uint64, *[]byte){
@@ -124,7 +125,7 @@ func TestClockStatements(t *testing.T) {
 	} {
 		s, tick, sig := fsm.Statement{Node: 1, At: a.At}, uint64(1), a.Sig
 		spoil(&s, &tick, &sig)
-		if clock.check(view, tick, &s, sig) == nil {
+		if check(tick, &s, sig) == nil {
 			t.Errorf("%s is accepted", name)
 		}
 	}
@@ -148,12 +149,9 @@ func TestUnusableClocks(t *testing.T) {
 	c := newCommittee(t)
 	view := newTestReplica(t, c).view.Load()
 	for _, at := range []int64{-1, 0, maxClock + 1} {
-		clock, err := newCommitteeClock(c.genesis, 1, c.keys[1].node, nil, func() time.Time { return time.UnixMilli(at) })
-		if err != nil {
-			t.Fatal(err)
-		}
+		clock := &committeeClock{self: "node-b", key: c.keys[1].node, clock: func() time.Time { return time.UnixMilli(at) }}
 		s := clock.state(view, 1)
-		if clock.check(view, 1, &fsm.Statement{Node: 1, At: at}, s.Sig[:]) == nil {
+		if m, _ := view.Member(1); check(view, 1, m, &fsm.Statement{Node: 1, At: at}, s.Sig[:]) == nil {
 			t.Errorf("the time %d is used", at)
 		}
 		if _, err := clock.gather(t.Context(), view); err == nil {
@@ -216,24 +214,25 @@ func TestContradictingCosignatures(t *testing.T) {
 	c := newCommittee(t)
 	var failed error
 	f := &finality{
-		origin: c.genesis.Origin(), policy: c.genesis.Policy(), evidence: filepath.Join(t.TempDir(), "evidence"),
+		origin: c.genesis.Origin(), roster: c.roster(), evidence: filepath.Join(t.TempDir(), "evidence"),
 		alarms: &localAlarms{}, fail: func(err error) { failed = err }, log: c.config(0).Logger,
 	}
-	col := &collector{finality: f, self: 0}
+	col := &collector{finality: f, self: "node-a"}
+	policy := c.genesis.Policy()
 	cut := fsm.Cut{Number: 3, Size: 40}
 	theirs := proof.Checkpoint{Origin: f.origin, Size: 40}
 	theirs.Root[5] = 9
 	cast := func(i int) vote {
-		w := f.policy.Witnesses[i]
+		w := policy.Witnesses[i]
 		sig := proof.Cosign(w.KeyName, c.keys[i].cosigner, 7, theirs)
-		v, ok := col.judge(i, cosignatureAnswer{Size: 40, Root: theirs.Root[:], Line: sig.Line()})
+		v, ok := col.judge(f.roster.all()[i], cosignatureAnswer{Size: 40, Root: theirs.Root[:], Line: sig.Line()})
 		if !ok {
 			t.Fatalf("node %d: a good cosignature is not accepted", i)
 		}
 		return v
 	}
 	one, two := cast(1), cast(2)
-	col.contradicted(cut, []vote{one})
+	col.contradicted(&tally{cut: cut, policy: policy, theirs: []vote{one}})
 	found, err := filepath.Glob(filepath.Join(f.evidence, "node-b-40-*.json"))
 	if err != nil || len(found) != 1 || failed != nil {
 		t.Errorf("evidence %v, %v, fatal %v", found, err, failed)
@@ -241,20 +240,20 @@ func TestContradictingCosignatures(t *testing.T) {
 	if got := f.alarms.list(); len(got) != 1 || got[0] != AlarmEvidence {
 		t.Errorf("alarms %v", got)
 	}
-	col.contradicted(cut, []vote{one, two})
+	col.contradicted(&tally{cut: cut, policy: policy, theirs: []vote{one, two}})
 	if failed == nil || !strings.Contains(failed.Error(), "node-b") || !strings.Contains(failed.Error(), "node-c") {
 		t.Errorf("k others disagree and the node goes on: %v", failed)
 	}
-	sig := proof.Cosign(f.policy.Witnesses[1].KeyName, c.keys[1].cosigner, 7, theirs)
+	sig := proof.Cosign(policy.Witnesses[1].KeyName, c.keys[1].cosigner, 7, theirs)
 	for name, a := range map[string]cosignatureAnswer{
-		"another's signature": {Size: 40, Root: theirs.Root[:], Line: proof.Cosign(f.policy.Witnesses[1].KeyName, c.keys[2].cosigner, 7, theirs).Line()},
+		"another's signature": {Size: 40, Root: theirs.Root[:], Line: proof.Cosign(policy.Witnesses[1].KeyName, c.keys[2].cosigner, 7, theirs).Line()},
 		"another size":        {Size: 41, Root: theirs.Root[:], Line: sig.Line()},
 		"another root":        {Size: 40, Root: make([]byte, 32), Line: sig.Line()},
 		"a short root":        {Size: 40, Root: theirs.Root[1:], Line: sig.Line()},
 		"another name":        {Size: 40, Root: theirs.Root[:], Line: proof.Cosign("x/node-b", c.keys[1].cosigner, 7, theirs).Line()},
 		"no signature":        {Size: 40, Root: theirs.Root[:]},
 	} {
-		if _, ok := col.judge(1, a); ok {
+		if _, ok := col.judge(f.roster.all()[1], a); ok {
 			t.Errorf("%s is accepted", name)
 		}
 	}
@@ -272,7 +271,7 @@ func TestAlarmStopsSigning(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &finality{origin: c.genesis.Origin(), policy: c.genesis.Policy(), signer: signer, replica: r, clock: time.Now}
+	f := &finality{origin: c.genesis.Origin(), roster: c.roster(), signer: signer, replica: r, clock: time.Now}
 	apply := func(index uint64, data []byte) {
 		r.ApplyBatch([]*raft.Log{{Index: index, Term: 1, Data: encodeLog(1, data)}})
 		if err := f.sign(); err != nil {

@@ -24,6 +24,8 @@ const (
 	pathReadIndex   = "/readindex"   // GET: which entry a read must wait for
 	pathLeaves      = "/leaves"      // GET: a range of leaves
 	pathOutcomes    = "/outcomes"    // GET: a range of outcome records
+	pathStart       = "/start"       // POST: whether an empty node may begin
+	pathMembers     = "/members"     // GET: who the nodes are; former ones may ask too
 )
 
 // Limits of a call.

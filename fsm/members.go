@@ -138,6 +138,13 @@ func (v *View) Members() []Member {
 	return members
 }
 
+// MembersChanged reports whether a member's row may differ from that of an earlier
+// view. It costs next to nothing.
+func (v *View) MembersChanged(before *View) bool {
+	now, then := v.state.members, before.state.members
+	return len(now) != len(then) || &now[0] != &then[0]
+}
+
 // Policy is what the next checkpoint is judged by.
 func (v *View) Policy() proof.Policy { return v.PolicyAt(v.state.edge.Size()) }
 

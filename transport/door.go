@@ -77,11 +77,10 @@ func New(c Config) (*Door, error) {
 	if err != nil {
 		return nil, err
 	}
-	index, ok := c.Genesis.NodeIndex([32]byte(c.NodeKey[ed25519.SeedSize:]))
-	if !ok {
-		return nil, errors.New("genesis does not name the node key given to the door")
+	self := c.Node.Self()
+	if self.NodeKey != [32]byte(c.NodeKey[ed25519.SeedSize:]) {
+		return nil, errors.New("the node key given to the door is not the node's")
 	}
-	self := c.Genesis.Nodes[index]
 	identity, err := newIdentity(identityConfig{
 		certFile: c.TLSCert, keyFile: c.TLSKey, dir: c.Dir, hosts: hostsOf(self),
 		cluster: c.Genesis.Cluster, node: self.Name, nodeKey: c.NodeKey, log: c.Logger,

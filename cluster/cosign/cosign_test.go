@@ -210,10 +210,13 @@ func (c *committee) note(t *testing.T, cp proof.Checkpoint, signers ...int) []by
 	return proof.Assemble(cp, line, sigs)
 }
 
+// policyAt is the same for all sizes.
+func (c committee) policyAt(uint64) proof.Policy { return c.Policy }
+
 func TestPublication(t *testing.T) {
 	c := newCommittee(t)
 	path := filepath.Join(t.TempDir(), "checkpoint")
-	p, err := OpenPublication(path, c.Policy)
+	p, err := OpenPublication(path, c.policyAt)
 	if err != nil || p.Newest().Note != nil {
 		t.Fatalf("a new publication: %v, %+v", err, p)
 	}
@@ -235,7 +238,7 @@ func TestPublication(t *testing.T) {
 		{"another root", c.note(t, forked.checkpoint(t, 3), 0, 1), false, true, 3, 2},
 		{"another root with more signatures", c.note(t, forked.checkpoint(t, 3), 0, 1, 2), false, true, 3, 2},
 	} {
-		verified, err := Verify(c.Policy, step.note)
+		verified, err := Verify(c.policyAt, step.note)
 		if err != nil {
 			t.Fatalf("%s: %v", step.name, err)
 		}
@@ -257,18 +260,18 @@ func TestPublication(t *testing.T) {
 		if got := p.Newest(); got.Size != step.size || len(got.Cosigners) != step.by {
 			t.Errorf("%s: size %d by %v", step.name, got.Size, got.Cosigners)
 		}
-		reopened, err := OpenPublication(path, c.Policy)
+		reopened, err := OpenPublication(path, c.policyAt)
 		if err != nil || !bytes.Equal(reopened.Newest().Note, p.Newest().Note) {
 			t.Errorf("%s: reopened: %v", step.name, err)
 		}
 	}
-	if _, err := Verify(c.Policy, c.note(t, honest.checkpoint(t, 3), 1)); err == nil {
+	if _, err := Verify(c.policyAt, c.note(t, honest.checkpoint(t, 3), 1)); err == nil {
 		t.Error("a note below the threshold is verified")
 	}
 	if err := os.WriteFile(path, c.note(t, honest.checkpoint(t, 3), 1), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := OpenPublication(path, c.Policy); err == nil {
+	if _, err := OpenPublication(path, c.policyAt); err == nil {
 		t.Error("a file that does not meet the policy is opened")
 	}
 }

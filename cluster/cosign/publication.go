@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strings"
 	"sync"
 
 	"github.com/tallyvault/tallyvault/fsm/proof"
@@ -27,9 +28,9 @@ type Publication struct {
 }
 
 // OpenPublication reads the file that an earlier run left, if it is there and
-// meets the policy; one that does not is an error, since only damage or another
+// meets the policy of its size; one that does not is an error, since only damage or another
 // cluster's file explains it.
-func OpenPublication(path string, policy proof.Policy) (*Publication, error) {
+func OpenPublication(path string, policyAt func(size uint64) proof.Policy) (*Publication, error) {
 	p := &Publication{path: path, moved: make(chan struct{})}
 	note, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -38,15 +39,20 @@ func OpenPublication(path string, policy proof.Policy) (*Publication, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the published checkpoint: %w", err)
 	}
-	if p.newest, err = Verify(policy, note); err != nil {
+	if p.newest, err = Verify(policyAt, note); err != nil {
 		return nil, fmt.Errorf("the published checkpoint in %s: %w", path, err)
 	}
 	return p, nil
 }
 
-// Verify reads a note under a policy.
-func Verify(policy proof.Policy, note []byte) (Published, error) {
-	cp, names, err := proof.VerifyCheckpoint(policy, note)
+// Verify reads a note under the policy of its size.
+func Verify(policyAt func(size uint64) proof.Policy, note []byte) (Published, error) {
+	text, _, _ := strings.Cut(string(note), "\n\n")
+	claimed, err := proof.ParseCheckpoint(text + "\n")
+	if err != nil {
+		return Published{}, err
+	}
+	cp, names, err := proof.VerifyCheckpoint(policyAt(claimed.Size), note)
 	if err != nil {
 		return Published{}, err
 	}

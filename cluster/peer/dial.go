@@ -71,7 +71,12 @@ func (s raftStream) Dial(address raft.ServerAddress, timeout time.Duration) (net
 }
 
 // Raft is the stream layer for Raft's transport. Closing it leaves the port open.
-func (p *Port) Raft() raft.StreamLayer { return raftStream{p.raft, p} }
+// Until it is called, Raft's connections are turned away: a node may have to ask its
+// peers before it starts Raft, and nobody would accept them.
+func (p *Port) Raft() raft.StreamLayer {
+	p.spoken.Store(true)
+	return raftStream{p.raft, p}
+}
 
 // Calls is the listener for the HTTP server of node-to-node calls.
 func (p *Port) Calls() net.Listener { return p.calls }

@@ -16,13 +16,16 @@
 // two clusters (a restored copy, a rehearsal) therefore does not let them mix:
 // the Raft protocol carries no cluster id of its own.
 //
+// Former members get in too, but only for calls: a replaced node that comes back
+// asks what became of it. What they may ask is the server's to decide.
+//
 // # What is spoken
 //
 // ALPN decides: "tallyvault-raft/1" is a stream for Raft's transport,
-// "tallyvault-peer/1" is HTTP/1.1 between nodes. Anything else is refused. To
-// Raft the address of a server is its name, which [Port.Raft] resolves to address
-// and key at each dial; so a node that moves needs no change of Raft's
-// configuration.
+// "tallyvault-peer/1" is HTTP/1.1 between nodes. Anything else is refused, and
+// Raft's streams are until [Port.Raft] is called. To Raft the address of a server is
+// its name, which [Port.Raft] resolves to address and key at each dial; so a node
+// that moves needs no change of Raft's configuration.
 //
 // # Limits
 //

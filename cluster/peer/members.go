@@ -10,6 +10,8 @@ type Member struct {
 	Name    string
 	Key     [32]byte // its public node key
 	Address string   // host and port of its peer port
+	// Former members may call, but not speak Raft, and are not called.
+	Former bool
 }
 
 // SetMembers replaces the list of members. Connections that are open stay open:
@@ -33,7 +35,7 @@ func (p *Port) memberByKey(key [32]byte) (Member, bool) {
 
 func (p *Port) memberByName(name string) (Member, error) {
 	for _, m := range p.Members() {
-		if m.Name == name {
+		if m.Name == name && !m.Former {
 			return m, nil
 		}
 	}

@@ -29,11 +29,12 @@ const (
 	reasonUnknown   = "unknown_key"
 	reasonProtocol  = "protocol"
 	reasonBusy      = "limit"
+	reasonStarting  = "starting"
 )
 
 // Reasons lists every reason that Config.Refused can be called with.
 func Reasons() []string {
-	return []string{reasonHandshake, reasonCluster, reasonUnknown, reasonProtocol, reasonBusy}
+	return []string{reasonHandshake, reasonCluster, reasonUnknown, reasonProtocol, reasonBusy, reasonStarting}
 }
 
 // A refusal carries its reason through the handshake's error.
@@ -63,8 +64,9 @@ type Port struct {
 	refused     func(string)
 	log         *slog.Logger
 
-	raft  *queue
-	calls *queue
+	raft   *queue
+	calls  *queue
+	spoken atomic.Bool // whether anybody accepts Raft's connections
 
 	mu     sync.Mutex // guards open and closed
 	open   map[*Conn]struct{}
@@ -155,19 +157,27 @@ func (p *Port) admit(conn *tls.Conn) {
 		return
 	}
 	state := conn.ConnectionState()
-	target := p.calls
-	switch state.NegotiatedProtocol {
-	case protocolRaft:
-		target = p.raft
-	case protocolCalls:
-	default:
-		p.turnAway(conn, reasonProtocol, nil)
-		return
-	}
 	key, _ := presentedKey(state)
 	member, ok := p.memberByKey(key)
 	if !ok {
 		p.turnAway(conn, reasonUnknown, nil)
+		return
+	}
+	target := p.calls
+	switch state.NegotiatedProtocol {
+	case protocolRaft:
+		if !p.spoken.Load() {
+			p.turnAway(conn, reasonStarting, nil)
+			return
+		}
+		if member.Former {
+			p.turnAway(conn, reasonUnknown, nil)
+			return
+		}
+		target = p.raft
+	case protocolCalls:
+	default:
+		p.turnAway(conn, reasonProtocol, nil)
 		return
 	}
 	c := &Conn{Conn: conn, Peer: member.Name, port: p}

@@ -1,0 +1,287 @@
+package cluster
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"sync"
+
+	"github.com/hashicorp/raft"
+
+	"github.com/tallyvault/tallyvault/cluster/cosign"
+	"github.com/tallyvault/tallyvault/cluster/peer"
+	"github.com/tallyvault/tallyvault/fsm"
+	"github.com/tallyvault/tallyvault/fsm/genesis"
+	"github.com/tallyvault/tallyvault/fsm/proof"
+)
+
+// A roster is who the nodes of the cluster are, as the newest state that this node
+// ever applied says. It lies in a file, because a node that starts needs its peers
+// before it has replayed its log, and because the checkpoint that it published last
+// is judged by the committee of that time.
+//
+// The peer port is open to members that join or count, and to those that Raft's
+// configuration still names, so that a replaced node can be led out in order.
+type roster struct {
+	self    string
+	path    string
+	genesis *genesis.Signed
+	changed signal // fires when a member or Raft's configuration has changed
+
+	mu      sync.Mutex
+	entry   uint64       // number of the entry after which the state said so
+	members []fsm.Member // by seat
+	servers []string     // whom Raft's configuration names
+	// contacts are whom a node that joins may talk to until it has learned who the
+	// members are, itself among them.
+	contacts []genesis.Node
+	port     *peer.Port // nil until it is open
+}
+
+// rosterFile is the content of members.json.
+type rosterFile struct {
+	Entry   uint64       `json:"entry,string"`
+	Members []fsm.Member `json:"members"`
+}
+
+// openRoster reads the file that an earlier run left. Without one the committee is
+// that of genesis.
+func openRoster(path string, self genesis.Node, g *genesis.Signed, join *Join) (*roster, error) {
+	r := &roster{self: self.Name, path: path, genesis: g}
+	if join != nil {
+		r.contacts = append([]genesis.Node{self}, join.Peers...)
+	}
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		for seat, n := range g.Nodes {
+			r.members = append(r.members, fsm.Member{Seat: uint8(seat), Node: n, Until: fsm.NoEnd})
+		}
+		return r, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read who the members are: %w", err)
+	}
+	var file rosterFile
+	if err := json.Unmarshal(data, &file); err != nil {
+		return nil, fmt.Errorf("%s is damaged: %w; %s", path, err, wayBack)
+	}
+	r.entry, r.members = file.Entry, file.Members
+	return r, nil
+}
+
+// learn takes over what a state says of the members, unless an earlier run knew a
+// newer one: a node that replays its log passes its past again. It is durable when
+// learn returns, so that nothing which is judged by it outlives it.
+func (r *roster) learn(view *fsm.View) error { return r.take(view.Number(), view.Members()) }
+
+// take makes members the newest that this node knows of. They are the caller's no
+// longer.
+
+func (r *roster) take(entry uint64, members []fsm.Member) error {
+	for i := range members {
+		members[i].SealedLogKey = nil // a matter between the state and its owner
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if entry < r.entry || slices.Equal(r.members, members) {
+		return nil
+	}
+	data, err := json.MarshalIndent(rosterFile{entry, members}, "", "  ")
+	if err == nil {
+		err = cosign.WriteFile(r.path, append(data, '\n'))
+	}
+	if err != nil {
+		return fmt.Errorf("keep who the members are: %w", err)
+	}
+	r.entry, r.members = entry, members
+	r.admit()
+	return nil
+}
+
+// follow takes over Raft's configuration.
+func (r *roster) follow(configuration raft.Configuration) {
+	var servers []string
+	for _, s := range configuration.Servers {
+		servers = append(servers, string(s.ID))
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !slices.Equal(r.servers, servers) {
+		r.servers = servers
+		r.admit()
+	}
+}
+
+// open hands the roster the port that is to follow it.
+func (r *roster) open(port *peer.Port) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.port = port
+}
+
+// admit tells the port and everybody else. The lock is held.
+func (r *roster) admit() {
+	if r.port != nil {
+		before := r.port.Members()
+		now := r.admitted()
+		r.port.SetMembers(now)
+		for _, m := range before {
+			if !m.Former && !slices.ContainsFunc(now, func(n peer.Member) bool { return n.Name == m.Name && !n.Former }) {
+				r.port.Disconnect(m.Name)
+			}
+		}
+	}
+	r.changed.fire()
+}
+
+// admitted are those that may use the peer port. This node is always among them;
+// former members may ask what became of them. The lock is held.
+func (r *roster) admitted() []peer.Member {
+	var out []peer.Member
+	for _, m := range r.members {
+		out = append(out, peer.Member{
+			Name: m.Name, Key: m.NodeKey, Address: m.PeerAddress,
+			Former: m.Standing() == fsm.Retired && m.Name != r.self && !slices.Contains(r.servers, m.Name),
+		})
+	}
+	for _, n := range r.contacts {
+		if !slices.ContainsFunc(out, func(m peer.Member) bool { return m.Name == n.Name }) {
+			out = append(out, peer.Member{Name: n.Name, Key: n.NodeKey, Address: n.PeerAddress, Former: r.entry > 0 && n.Name != r.self})
+		}
+	}
+	return out
+}
+
+// ports is admitted, for whoever opens the port.
+func (r *roster) ports() []peer.Member {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.admitted()
+}
+
+// peers are the other nodes that this one talks to.
+func (r *roster) peers() []string {
+	var names []string
+	for _, m := range r.ports() {
+		if m.Name != r.self && !m.Former {
+			names = append(names, m.Name)
+		}
+	}
+	return names
+}
+
+// present reports whether a node may do more than ask what became of it.
+func (r *roster) present(name string) bool {
+	return slices.ContainsFunc(r.ports(), func(m peer.Member) bool { return m.Name == name && !m.Former })
+}
+
+// file is what the roster holds, as it is kept and told to peers.
+func (r *roster) file() rosterFile {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return rosterFile{r.entry, r.members}
+}
+
+// all lists everybody who ever had a seat, by seat.
+func (r *roster) all() []fsm.Member {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.members
+}
+
+// member finds a member by name.
+func (r *roster) member(name string) (fsm.Member, bool) {
+	for _, m := range r.all() {
+		if m.Name == name {
+			return m, true
+		}
+	}
+	return fsm.Member{}, false
+}
+
+// seen reports whether the log holds something that the node has signed. What was
+// true once stays true.
+func (r *roster) seen(name string) bool {
+	m, known := r.member(name)
+	return known && m.Seen
+}
+
+// counts reports whether a node has a say.
+func (r *roster) counts(name string) bool {
+	m, known := r.member(name)
+	return known && m.Standing() == fsm.Active
+}
+
+// cosigners are the members that count at a journal size, by seat.
+func (r *roster) cosigners(size uint64) []fsm.Member {
+	var out []fsm.Member
+	for _, m := range r.all() {
+		if m.CountsAt(size) {
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+// joining are the members that catch up, by seat.
+func (r *roster) joining() []fsm.Member {
+	var out []fsm.Member
+	for _, m := range r.all() {
+		if m.Standing() == fsm.Joining {
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+// policyAt is what a checkpoint of that size is judged by.
+func (r *roster) policyAt(size uint64) proof.Policy {
+	var nodes []genesis.Node
+	for _, m := range r.cosigners(size) {
+		nodes = append(nodes, m.Node)
+	}
+	return r.genesis.PolicyOf(nodes)
+}
+
+// attend runs f for every peer for as long as it is one, until ctx ends.
+func (r *roster) attend(ctx context.Context, f func(ctx context.Context, peer string)) {
+	var wait sync.WaitGroup
+	defer wait.Wait()
+	attended := map[string]context.CancelFunc{}
+	defer func() {
+		for _, cancel := range attended {
+			cancel()
+		}
+	}()
+	for {
+		changed := r.changed.next()
+		peers := r.peers()
+		for name, cancel := range attended {
+			if !slices.Contains(peers, name) {
+				cancel()
+				delete(attended, name)
+			}
+		}
+		for _, name := range peers {
+			if attended[name] != nil {
+				continue
+			}
+			attending, cancel := context.WithCancel(ctx)
+			attended[name] = cancel
+			wait.Add(1)
+			go func() {
+				defer wait.Done()
+				f(attending, name)
+			}()
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-changed:
+		}
+	}
+}
