@@ -84,7 +84,7 @@ func (n *Node) begin(ctx context.Context, notify chan<- bool) (*raft.Raft, error
 	case err := <-n.failed:
 		n.fail(err)
 		cancel()
-		<-allowed
+		_ = <-allowed
 		return nil, nil
 	}
 	n.transport = newTransport(n.port, n.config)
