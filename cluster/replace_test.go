@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -260,4 +261,173 @@ func TestReplacedNodeComesBack(t *testing.T) {
 		t.Fatalf("it ended with: %v", err)
 	}
 	c.must(c.leader(), c.deposit("undisturbed"))
+}
+
+// standing waits until node i's state says that of a member.
+func (c *committee) standing(i int, name, want string) {
+	c.t.Helper()
+	c.eventually(name+" is "+want, func() error {
+		m, known := c.members[i].View().MemberNamed(name)
+		if !known || m.Standing() != want {
+			return fmt.Errorf("it is %s (known %v)", m.Standing(), known)
+		}
+		return nil
+	})
+}
+
+// cancel gives up a node's joining.
+func (c *committee) cancelOf(name string) *fsm.Command {
+	return c.command(fsm.CancelReplacement{ThresholdHeader: c.threshold(), Node: name}, "cancel_replacement", "alice", "bob")
+}
+
+// A joining that is given up, and one that another takes the place of, leave nothing
+// behind in Raft, and the nodes concerned say so and end. The one that comes after
+// takes effect.
+func TestCancelAndSupersede(t *testing.T) {
+	c := newCommittee(t).startAll()
+	leader := c.leader()
+	gone := c.other(leader)
+	name := c.name(gone)
+	c.kill(gone)
+
+	// Nobody ever started this one.
+	never, cmd := c.recruit(name)
+	c.must(leader, cmd)
+	c.standing(leader, c.name(never), fsm.Joining)
+	c.eventually("it is in Raft's configuration", func() error {
+		if !strings.Contains(c.servers(leader), c.name(never)) {
+			return errors.New(c.servers(leader))
+		}
+		return nil
+	})
+	c.must(leader, c.cancelOf(c.name(never)))
+	c.votersAre(0, 1, 2)
+
+	// This one is superseded before it starts, and learns it when it does.
+	late, cmd := c.recruit(name)
+	c.must(leader, cmd)
+	fresh, cmd := c.recruit(name)
+	c.start(fresh)
+	c.must(leader, cmd)
+	c.standing(leader, c.name(late), fsm.Retired)
+	voters := []int{leader, c.third(leader, gone), fresh}
+	c.votersAre(voters...)
+	c.ready(fresh)
+	c.start(late)
+	c.waiting(late, "given up")
+	c.stop(late)
+	c.must(fresh, c.deposit("after all that"))
+	c.agree()
+}
+
+// third is the node of genesis that is neither of the two.
+func (c *committee) third(a, b int) int { return 3 - a - b }
+
+// One node after the other is replaced, until none of genesis is left; the leader is
+// then no node of genesis, and a newcomer needs to be told of a present member.
+func TestReplaceEverybody(t *testing.T) {
+	c := newCommittee(t).startAll()
+	first := c.must(c.leader(), c.deposit("first"))
+	for old := range 3 {
+		leader := c.leader()
+		var peers []int
+		for i := 3; i < len(c.members); i++ {
+			peers = append(peers, i)
+		}
+		fresh, cmd := c.recruit(c.name(old), peers...)
+		c.start(fresh)
+		node := c.members[old]
+		c.must(leader, cmd)
+		if removed, ok := errors.AsType[*RemovedError](node.exit(t)); !ok || removed.By != c.name(fresh) {
+			t.Fatalf("node %d was not replaced", old)
+		}
+		c.members[old] = nil
+		c.ready(fresh)
+	}
+	c.votersAre(3, 4, 5)
+	last := c.must(c.leader(), c.deposit("last"))
+	c.agree()
+	for i := 3; i < 6; i++ {
+		c.verifies(i, first[0].Outcome.Leaf)
+		c.verifies(i, last[0].Outcome.Leaf)
+	}
+	// They all start again together, with nothing but their directories to know each
+	// other from.
+	for i := 3; i < 6; i++ {
+		c.stop(i)
+	}
+	for i := 3; i < 6; i++ {
+		c.start(i)
+	}
+	for i := 3; i < 6; i++ {
+		c.ready(i)
+	}
+	c.must(4, c.deposit("and again"))
+	c.agree()
+}
+
+// The newcomer and the leader are killed at every stage of a replacement; it ends well
+// all the same.
+func TestReplaceThroughCrashes(t *testing.T) {
+	stages := map[string]func(c *committee, i int, name string) error{
+		"decided":   func(c *committee, i int, name string) error { return c.is(i, name, fsm.Joining) },
+		"taken in":  func(c *committee, i int, name string) error { return c.serves(i, name, "") },
+		"effective": func(c *committee, i int, name string) error { return c.is(i, name, fsm.Active) },
+		"voter":     func(c *committee, i int, name string) error { return c.serves(i, name, "voter") },
+	}
+	order := []string{"decided", "taken in", "effective", "voter"}
+	if os.Getenv("TALLYVAULT_ALL_STAGES") == "" {
+		order = order[2:3] // the one between two committees; all take half a minute
+	}
+	for _, stage := range order {
+		for _, victim := range []string{"newcomer", "leader"} {
+			t.Run(stage+", "+victim, func(t *testing.T) {
+				c := newCommitteeOf(t, 5).startAll()
+				leader := c.leader()
+				old := c.other(leader)
+				c.kill(old)
+				fresh, cmd := c.recruit(c.name(old))
+				c.start(fresh)
+				c.must(leader, cmd)
+				c.eventually("stage "+stage, func() error { return stages[stage](c, leader, c.name(fresh)) })
+				killed := fresh
+				if victim == "leader" {
+					killed = leader
+				}
+				if m := c.members[killed]; m.raft.Load() == nil {
+					c.stop(killed)
+				} else {
+					c.kill(killed)
+				}
+				c.must(c.leader(), c.deposit("meanwhile"))
+				c.start(killed)
+				var voters []int
+				for i := range c.members {
+					if i != old {
+						voters = append(voters, i)
+					}
+				}
+				c.votersAre(voters...)
+				c.ready(fresh)
+				c.ready(killed)
+				c.must(fresh, c.deposit("at last"))
+				c.agree()
+			})
+		}
+	}
+}
+
+func (c *committee) is(i int, name, want string) error {
+	if m, known := c.members[i].View().MemberNamed(name); !known || m.Standing() == fsm.Joining && want != fsm.Joining {
+		return fmt.Errorf("%s is not %s", name, want)
+	}
+	return nil
+}
+
+func (c *committee) serves(i int, name, suffrage string) error {
+	servers := " " + c.servers(i) + " "
+	if !strings.Contains(servers, " "+name+" ") || suffrage != "" && strings.Contains(servers, name+" (") {
+		return errors.New(servers)
+	}
+	return nil
 }

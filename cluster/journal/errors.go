@@ -30,7 +30,8 @@ func (e *DamagedError) Error() string {
 	if e.Err != nil {
 		s += ": " + e.Err.Error()
 	}
-	return s
+	return s + "; nothing here may be repaired or removed: keep the directory, and replace this node by a new one " +
+		"(the committee's threshold command replace_node, see runbooks/replace-node.md)"
 }
 
 func (e *DamagedError) Unwrap() error { return e.Err }

@@ -27,8 +27,8 @@ type DamagedError struct {
 // log but a new node that has promised nothing yet.
 const rebuild = "; do not start this node with it again, and do not remove or restore single files: " +
 	"this node must be rebuilt from its peers. Keep its data directory for study and the other nodes running; " +
-	"they commit without it while they are a majority. Replacing a member under a new name with new keys takes " +
-	"the committee's threshold command replace_node, which this version does not have yet"
+	"they commit without it while they are a majority. Replace it by a new node with a new name and new keys: " +
+	"the committee's threshold command replace_node, see runbooks/replace-node.md"
 
 func (e *DamagedError) Error() string {
 	s := "raft log is damaged: " + e.Path + ": "
