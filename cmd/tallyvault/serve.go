@@ -37,9 +37,16 @@ directory; later starts need no --genesis.
    tallyvault serve --dir /var/lib/tallyvault --genesis genesis.json
    tallyvault serve --config /etc/tallyvault.yaml
 
+A node that replaces another also needs the committee's command at its first start.
+It waits until that is applied, catches up, and becomes a member:
+
+   tallyvault serve --dir /var/lib/tallyvault --genesis genesis.json --join replace.json
+
 It prints where it listens. /livez, /readyz and /metrics are on --ops-addr.`,
 		Flags: append([]cli.Flag{
 			dirFlag(), genesisFlag("needed at the first start"), passphraseFlag(),
+			&cli.StringFlag{Name: "join", Usage: "`FILE` with the signed replace_node command that lets this node in; needed at the first start of a node that genesis does not name"},
+			&cli.StringSliceFlag{Name: "peer-node", Usage: "`FILE` with the statement (node.json) of a present member that genesis does not name; for --join, may be repeated"},
 			&cli.StringFlag{Name: "peer-listen", Usage: "`ADDRESS` to listen on for other nodes (default: the one in the genesis)"},
 			&cli.StringFlag{Name: "api-listen", Usage: "`ADDRESS` to listen on for the API (default: the one in the genesis)"},
 			&cli.StringFlag{Name: "ops-addr", Value: opsDefault, Usage: "`ADDRESS` to listen on for the operator; empty for none"},
@@ -70,6 +77,9 @@ func serve(c *cli.Context) error {
 	}
 	dir, err := nodedir.Open(c.String("dir"), passphrases(c).Ask)
 	if err != nil {
+		return err
+	}
+	if err := dir.AdoptJoin(c.String("join")); err != nil {
 		return err
 	}
 	given, err := optionalGenesis(c)
@@ -107,7 +117,10 @@ type seat struct {
 // listen opens the sockets before anything else: an address that is taken is
 // the commonest reason why a start fails.
 func (s *seat) listen(c *cli.Context) error {
-	self, _ := s.genesis.NodeNamed(s.dir.Statement.Name)
+	self, named := s.genesis.NodeNamed(s.dir.Statement.Name)
+	if !named {
+		self = s.dir.Statement
+	}
 	for _, l := range []struct {
 		flag, otherwise string
 		into            *net.Listener
@@ -152,8 +165,12 @@ func (s *seat) open(c *cli.Context) error {
 	if err := metrics.InstallRaft(s.registry); err != nil {
 		return err
 	}
+	join, err := s.join(c)
+	if err != nil {
+		return err
+	}
 	node, err := cluster.New(cluster.Config{
-		Dir: s.dir.Path, Genesis: s.genesis,
+		Dir: s.dir.Path, Genesis: s.genesis, Join: join,
 		NodeKey: s.dir.Node.Ed25519(), CosignerKey: s.dir.Cosigner.Ed25519(), SealingKey: s.dir.Sealing.Seed,
 		PeerListener: s.peer, Logger: s.log, Registry: s.registry,
 		RaftTimeout: c.Duration("raft-timeout"), SnapshotThreshold: c.Uint64("snapshot-threshold"),
@@ -173,6 +190,22 @@ func (s *seat) open(c *cli.Context) error {
 		return errors.Join(fmt.Errorf("opening the API: %w", err), node.Close())
 	}
 	return nil
+}
+
+// join is how a node comes in that genesis does not name, nil for the others.
+func (s *seat) join(c *cli.Context) (*cluster.Join, error) {
+	if s.dir.Join == nil {
+		return nil, nil
+	}
+	join := &cluster.Join{Command: *s.dir.Join}
+	for _, path := range c.StringSlice("peer-node") {
+		n, err := nodedir.ReadStatement(path)
+		if err != nil {
+			return nil, fmt.Errorf("--peer-node: %w", err)
+		}
+		join.Peers = append(join.Peers, n)
+	}
+	return join, nil
 }
 
 // limits are the door's, as far as flags say; what is not set keeps its default.

@@ -5,6 +5,7 @@
 //	keys/sealing.key   opens the log key, which genesis holds sealed
 //	node.json          the public statement, for whoever assembles the genesis
 //	genesis.json       the genesis this node belongs to, from the first start on
+//	join.json     the replace_node command that let the node in, if genesis did not
 //	cluster.json, raft/, journal/ and more: what package cluster keeps
 //	api.key, api.crt   the API certificate, if the node made it itself
 //

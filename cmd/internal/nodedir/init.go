@@ -20,6 +20,7 @@ const (
 	sealingKey    = "sealing.key"
 	statementFile = "node.json"
 	genesisFile   = "genesis.json"
+	joinFile      = "join.json"
 	clusterFile   = "cluster.json"
 	journalDir    = "journal"
 	maxStatement  = 64 << 10

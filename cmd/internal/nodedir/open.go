@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"github.com/tallyvault/tallyvault/cmd/internal/keyfile"
+	"github.com/tallyvault/tallyvault/fsm"
 	"github.com/tallyvault/tallyvault/fsm/genesis"
 )
 
@@ -16,6 +17,9 @@ type Dir struct {
 	Path                    string
 	Statement               genesis.Node
 	Node, Cosigner, Sealing keyfile.Key
+	// Join is the command that lets in a node which genesis does not name.
+	Join   *fsm.ReplaceNode
+	joinID fsm.Identity
 }
 
 // Open reads statement and keys and holds them against each other. ask answers
@@ -140,11 +144,15 @@ func (d *Dir) bare() error {
 // member demands a complete genesis that names this node with its own keys.
 func (d *Dir) member(g *genesis.Signed) error {
 	i, ok := g.NodeIndex(d.Node.Public)
-	if !ok {
+	switch {
+	case !ok && d.Join != nil:
+		if err := d.joins(g); err != nil {
+			return err
+		}
+	case !ok:
 		return fmt.Errorf("the genesis of cluster %s does not name the key of this node (%s, key id %s): it is for other nodes",
 			g.ClusterID(), d.Statement.Name, d.Statement.KeyID())
-	}
-	if g.Nodes[i].CosignerKey != d.Cosigner.Public || g.Nodes[i].SealingKey != d.Sealing.Public {
+	case g.Nodes[i].CosignerKey != d.Cosigner.Public || g.Nodes[i].SealingKey != d.Sealing.Public:
 		return fmt.Errorf("the genesis of cluster %s names other cosigner or sealing keys for node %s than this directory holds",
 			g.ClusterID(), d.Statement.Name)
 	}
