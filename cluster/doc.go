@@ -36,7 +36,7 @@
 // # Time
 //
 // For each tick the leader collects signed clock statements of a majority, its own
-// among them. It ticks every five seconds when idle, at once when something is due at
+// among them, and waits 50 ms more for the others that are alive. It ticks every five seconds when idle, at once when something is due at
 // a height that is reached, and when a cut is wanted. There is one tick in flight at
 // a time. A node states its clock for its own cluster and era only, and for ticks
 // near its own.
@@ -69,6 +69,23 @@
 // before it. It takes part in Raft, but does not cosign and serves no receipts until
 // it has fetched the missing leaves and outcomes from peers and found them to lead to
 // the root and the outcome chain that the state holds.
+//
+// # Members
+//
+// Who the members are is state, and lies in a file too (roster.go): a node needs its
+// peers before it has replayed its log. Peers, clocks and cosigners follow it, and a
+// checkpoint is judged by the committee of its size. The leader's session brings
+// Raft's configuration to the state, one change at a time (membership.go): a joining
+// node becomes a non-voter; once the change is in effect it votes and the replaced one
+// goes, which goes first if it is dead. A replaced leader hands over the lead.
+//
+// A node whose disk is empty may have forgotten what it promised. At the first start
+// all nodes of genesis must answer once that they are new; later an empty one begins
+// only if the leader, after committing an entry without it, finds that the log holds
+// nothing it signed. Otherwise it is refused (firststart.go). A node that replaces
+// another asks the members it knows until one lets it in (join.go). One that was
+// replaced learns it from its own state, or from k of its committee when it comes
+// back, keeps that in a file, and never starts again.
 //
 // # Reads
 //

@@ -84,7 +84,7 @@ func (n *Node) begin(ctx context.Context, notify chan<- bool) (*raft.Raft, error
 	case err := <-n.failed:
 		n.fail(err)
 		cancel()
-		_ = <-allowed
+		n.config.Logger.Debug("the start was given up", "err", <-allowed)
 		return nil, nil
 	}
 	n.transport = newTransport(n.port, n.config)
