@@ -274,6 +274,12 @@ func TestOps(t *testing.T) {
 	if w := get("/metrics"); w.Code != 200 || !strings.Contains(w.Body.String(), `tallyvault_http_requests_total{route="other",status="404"} 1`) {
 		t.Errorf("metrics: %d %s", w.Code, w.Body)
 	}
+	if w := get("/debug/pprof/heap"); w.Code != 200 || w.Body.Len() == 0 {
+		t.Errorf("heap profile: %d", w.Code)
+	}
+	if w := get("/debug/pprof/profile?seconds=121"); w.Code != 400 {
+		t.Errorf("a profile of two minutes and more: %d", w.Code)
+	}
 	if w := get("/v1/markets"); w.Code != 404 {
 		t.Errorf("the operator's listener serves the API: %d", w.Code)
 	}

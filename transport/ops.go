@@ -13,8 +13,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// Ops is the listener for the operator and her machines: /livez, /readyz and
-// /metrics. It speaks plain HTTP and belongs on a loopback or management
+// Ops is the listener for the operator and her machines: /livez, /readyz,
+// /metrics and profiles under /debug/pprof/. It speaks plain HTTP and belongs on a loopback or management
 // address, apart from the API, so that it answers when the API is overrun.
 type Ops struct {
 	// Ready says why the node should not be asked now, or nil.
@@ -66,6 +66,7 @@ func (o Ops) mux() *http.ServeMux {
 	mux.Handle("GET /metrics", promhttp.HandlerFor(o.Gatherer, promhttp.HandlerOpts{
 		Timeout: opsTimeout, MaxRequestsInFlight: 4,
 	}))
+	profileRoutes(mux)
 	return mux
 }
 

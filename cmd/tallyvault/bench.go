@@ -41,6 +41,7 @@ Exits with 1 if readings were lost or refused.`,
 			&cli.IntFlag{Name: "clients", Usage: "requests under way at a time (default: 16, with --batch 1 256)"},
 			&cli.IntFlag{Name: "meters", Value: 10_000, Usage: "meters that send readings"},
 			&cli.DurationFlag{Name: "for", Value: 15 * time.Second, Usage: "how long each phase sends readings"},
+			&cli.StringFlag{Name: "profiles", Usage: "`DIR` for processor profiles of the nodes and of this process"},
 			jsonFlag(),
 			&cli.StringSliceFlag{Name: "target", Usage: "`URL` of the API of a running cluster's node, repeatable"},
 			genesisFlag("its target's, with --target"),
@@ -58,7 +59,7 @@ func runBench(c *cli.Context) error {
 	}
 	config := bench.Config{
 		Dir: c.String("dir"), Nodes: c.Int("nodes"), Batch: c.Int("batch"), Clients: c.Int("clients"),
-		Meters: c.Int("meters"), For: c.Duration("for"), Version: version(), Progress: benchProgress(c),
+		Meters: c.Int("meters"), For: c.Duration("for"), Profiles: c.String("profiles"), Version: version(), Progress: benchProgress(c),
 	}
 	if targets := c.StringSlice("target"); len(targets) > 0 {
 		if err := targetOf(c, targets, &config); err != nil {

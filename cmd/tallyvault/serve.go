@@ -42,7 +42,8 @@ It waits until that is applied, catches up, and becomes a member:
 
    tallyvault serve --dir /var/lib/tallyvault --genesis genesis.json --join replace.json
 
-It prints where it listens. /livez, /readyz and /metrics are on --ops-addr.`,
+It prints where it listens. /livez, /readyz, /metrics and profiles of processor
+and memory (/debug/pprof/, for Go's pprof) are on --ops-addr.`,
 		Flags: append([]cli.Flag{
 			dirFlag(), genesisFlag("needed at the first start"), passphraseFlag(),
 			&cli.StringFlag{Name: "join", Usage: "`FILE` with the signed replace_node command that lets this node in; needed at the first start of a node that genesis does not name"},

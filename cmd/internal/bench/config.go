@@ -36,6 +36,10 @@ type Config struct {
 	// Market is the target's market that the readings go to.
 	Market string
 
+	// Profiles is a directory for processor profiles of the bench's own nodes and
+	// of this process, taken while the first phase's clock runs; empty for none.
+	Profiles string
+
 	Version  string
 	Progress Progress
 }

@@ -9,25 +9,30 @@ import (
 
 // tally is what came of readings that were sent.
 type tally struct {
-	accepted, lost, resent int
-	refused                map[string]int
-	entry                  uint64 // highest log entry
-	latency                histogram
-	samples                []sample
+	accepted, lost  int
+	refused, resent map[string]int // by code, by reason
+	entry           uint64         // highest log entry
+	latency         histogram
+	samples         []sample
 }
 
-func newTally() *tally { return &tally{refused: map[string]int{}} }
+func newTally() *tally { return &tally{refused: map[string]int{}, resent: map[string]int{}} }
 
 func (t *tally) add(o *tally) {
 	t.accepted += o.accepted
 	t.lost += o.lost
-	t.resent += o.resent
-	for code, n := range o.refused {
-		t.refused[code] += n
-	}
+	addTo(t.refused, o.refused)
+	addTo(t.resent, o.resent)
 	t.entry = max(t.entry, o.entry)
 	t.latency.add(&o.latency)
 	t.samples = append(t.samples, o.samples...)
+}
+
+// addTo adds counts to counts.
+func addTo(sum, more map[string]int) {
+	for key, n := range more {
+		sum[key] += n
+	}
 }
 
 // singleSampling is how many single requests there are for one whose way to a
@@ -82,7 +87,9 @@ func (d *drive) client(ctx context.Context, requests []request) (*tally, error) 
 		t.latency.record(answered.Sub(began))
 		t.accepted += v.accepted
 		t.lost += v.open
-		t.resent += resent
+		for _, reason := range resent {
+			t.resent[reason]++
+		}
 		t.entry = max(t.entry, v.entry)
 		for _, code := range v.refused {
 			t.refused[code]++

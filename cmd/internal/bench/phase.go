@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -40,6 +41,7 @@ type phase struct {
 	estimate int // readings a second
 	open     int // most readings that may be open; 0 means that none gets closed
 	row      api.Market
+	profiles string // where the next window's profiles go; empty for none
 
 	sent    atomic.Int64 // accepted so far, with baselines
 	closed  atomic.Int64
@@ -99,6 +101,10 @@ func (p *phase) run(ctx context.Context) (*tally, error) {
 // window drives what was signed, with the clock running until every node has
 // applied it.
 func (p *phase) window(ctx context.Context, requests [][]request, left time.Duration) (*tally, error) {
+	profiled, err := p.profile(ctx, left)
+	if err != nil {
+		return newTally(), err
+	}
 	before, driver := p.usage(), self()
 	began := time.Now()
 	d := drive{sender: p.sender, single: p.config.Batch == 1, until: began.Add(left), counted: p.count}
@@ -118,7 +124,7 @@ func (p *phase) window(ctx context.Context, requests [][]request, left time.Dura
 		now.cpuSeconds += p.used[i].cpuSeconds - before[i].cpuSeconds
 		p.used[i] = now
 	}
-	return t, err
+	return t, errors.Join(err, profiled())
 }
 
 // usage asks about all nodes; what cannot be asked is zero.

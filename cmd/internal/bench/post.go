@@ -8,7 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"net/url"
 	"sync/atomic"
 	"time"
 
@@ -84,13 +86,15 @@ type verdict struct {
 	accepted int
 	refused  []string // codes
 	open     int      // without an outcome
+	why      string   // why the first of those is open
 	entry    uint64   // log entry of the last one
 	leaf     uint64   // its journal leaf
 }
 
 // post sends a request until all of its readings have an outcome: the same bytes,
-// since a command takes effect once. It returns how often it had to send again.
-func (s *sender) post(ctx context.Context, r request, single bool) (v verdict, resent int, err error) {
+// since a command takes effect once. It returns why it had to send again, once
+// for each time.
+func (s *sender) post(ctx context.Context, r request, single bool) (v verdict, resent []string, err error) {
 	until := time.Now().Add(decidedWithin)
 	for {
 		at := s.at.Load()
@@ -102,13 +106,30 @@ func (s *sender) post(ctx context.Context, r request, single bool) (v verdict, r
 			v.open = r.n - v.accepted - len(v.refused)
 			return v, resent, err
 		}
-		resent++
+		resent = append(resent, reasonOf(v, err))
 		s.at.CompareAndSwap(at, at+1)
 		select {
 		case <-ctx.Done():
 		case <-time.After(resendPause):
 		}
 	}
+}
+
+// reasonOf puts into few words why a request must be sent again.
+func reasonOf(v verdict, err error) string {
+	if err == nil {
+		return v.why
+	}
+	if network, ok := errors.AsType[*net.OpError](err); ok {
+		return "connection: " + network.Op + ": " + network.Err.Error()
+	}
+	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {
+		return "connection: no answer in time"
+	}
+	if within, ok := errors.AsType[*url.Error](err); ok {
+		err = within.Err
+	}
+	return "connection: " + err.Error()
 }
 
 func (s *sender) once(ctx context.Context, base string, r request, single bool) (verdict, error) {
@@ -191,10 +212,27 @@ func (v *verdict) take(line api.BatchLine) {
 			v.refused = append(v.refused, line.Outcome.Code)
 		}
 	case line.Problem == nil || line.Problem.Unknown() || undecided[line.Problem.Code]:
-		v.open++
+		if v.open++; v.why == "" {
+			v.why = wordsOf(line.Problem)
+		}
 	default:
 		v.refused = append(v.refused, line.Problem.Code)
 	}
+}
+
+// wordsOf is a problem's code with its reason, if it gives one.
+func wordsOf(p *api.Problem) string {
+	if p == nil {
+		return "an empty answer"
+	}
+	words := p.Code
+	if words == "" {
+		words = http.StatusText(p.Status)
+	}
+	if reason := p.Fields["reason"]; reason != "" {
+		words += ": " + reason
+	}
+	return words
 }
 
 // undecided are the codes that say nothing about the command itself.

@@ -1,8 +1,15 @@
 package bench
 
 import (
+	"context"
+	"io"
+	"net"
+	"net/url"
 	"slices"
+	"syscall"
 	"testing"
+
+	"github.com/tallyvault/tallyvault/transport/api"
 )
 
 func TestJudgeLines(t *testing.T) {
@@ -61,5 +68,28 @@ func TestJudgeWhole(t *testing.T) {
 	}
 	if _, err := judgeWhole([]byte("<html>"), 502, 1); err == nil {
 		t.Error("an answer that is no document was taken for one")
+	}
+}
+
+// Why a request was sent again is counted, so the same reason must have the same
+// words whatever the connection or the command.
+func TestReasons(t *testing.T) {
+	unavailable := &api.Problem{Status: 503, Code: "Unavailable", Fields: map[string]string{"reason": "the leader has changed"}}
+	var v verdict
+	v.take(api.BatchLine{Problem: unavailable})
+	v.take(api.BatchLine{Problem: &api.Problem{Status: 504, Code: "Unavailable"}})
+	for _, c := range []struct {
+		verdict verdict
+		err     error
+		want    string
+	}{
+		{v, nil, "Unavailable: the leader has changed"},
+		{verdict{}, &url.Error{Op: "Post", URL: "https://127.0.0.1:1234", Err: io.EOF}, "connection: EOF"},
+		{verdict{}, &url.Error{Op: "Post", Err: context.DeadlineExceeded}, "connection: no answer in time"},
+		{verdict{}, &url.Error{Op: "Post", Err: &net.OpError{Op: "dial", Addr: &net.TCPAddr{Port: 1234}, Err: syscall.ECONNREFUSED}}, "connection: dial: connection refused"},
+	} {
+		if got := reasonOf(c.verdict, c.err); got != c.want {
+			t.Errorf("got %q, want %q", got, c.want)
+		}
 	}
 }

@@ -24,7 +24,7 @@ func Run(ctx context.Context, c Config) (s Summary, err error) {
 		return s, err
 	}
 	s = Summary{
-		Nodes: c.Nodes, Batch: c.Batch, Clients: c.Clients, Meters: c.Meters, Refused: map[string]int{},
+		Nodes: c.Nodes, Batch: c.Batch, Clients: c.Clients, Meters: c.Meters, Refused: map[string]int{}, Resent: map[string]int{},
 		Version: c.Version, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH,
 		CPUs: runtime.NumCPU(), Load: loadAverage(),
 	}
@@ -157,10 +157,8 @@ func (p *phase) enrol(ctx context.Context, s *Summary) (*tally, error) {
 
 // note adds what must not happen to the summary.
 func (s *Summary) note(t *tally) {
-	for code, n := range t.refused {
-		s.Refused[code] += n
-	}
-	s.Resent += t.resent
+	addTo(s.Refused, t.refused)
+	addTo(s.Resent, t.resent)
 	s.Lost += t.lost
 }
 
@@ -195,6 +193,7 @@ func (r rig) ingest(ctx context.Context, s *Summary) error {
 	published := &finality{}
 	go published.watch(side, p.watchers[p.leader])
 	go p.show(side)
+	p.profiles = p.config.Profiles
 	t, err := p.run(ctx)
 	s.note(t)
 	if err != nil {

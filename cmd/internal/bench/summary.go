@@ -29,10 +29,10 @@ type Summary struct {
 	Settled        int     `json:"settled"`
 	SettledPerS    float64 `json:"settled_per_s"`
 
-	// Of both phases: refusals by code, requests that had to be sent again, and
-	// readings without an outcome or answered and not in the state.
+	// Of both phases: refusals by code, requests that had to be sent again by the
+	// reason why, and readings without an outcome or answered and not in the state.
 	Refused map[string]int `json:"refused"`
-	Resent  int            `json:"resent"`
+	Resent  map[string]int `json:"resent"`
 	Lost    int            `json:"lost"`
 
 	Version    string  `json:"version"`
@@ -74,7 +74,7 @@ func (s Summary) Tell(out io.Writer) {
 		}
 		say("  %s%s: %.1f s of processor time, %d MiB resident", n.Node, role, n.CPUSeconds, n.RSS>>20)
 	}
-	if len(s.Refused) > 0 || s.Lost > 0 || s.Resent > 0 {
-		say("  refused %v, lost %d, sent again %d", s.Refused, s.Lost, s.Resent)
+	if len(s.Refused) > 0 || s.Lost > 0 || len(s.Resent) > 0 {
+		say("  refused %v, lost %d, sent again %v", s.Refused, s.Lost, s.Resent)
 	}
 }
