@@ -24,6 +24,17 @@
 // leader, and says [UnknownOutcome] only if neither helps within its time. Sending
 // anything again is always safe.
 //
+// # A leader is not believed
+//
+// A follower passes on the leader's answer to a forwarded command at once, and
+// compares it with its own outcome as soon as it has applied the same entry; what it
+// can compare before it answers and finds false it does not pass on. A linearizable
+// read index behind what the follower has applied is refused. Either raises
+// [AlarmAnswer]. What a leader withholds is noticed after 30 s ([AlarmForward]). That
+// a leader refuses at its door what it should take, or lets stale readers wait, cannot
+// be told from here; the next leader takes the same command. Only a receipt under a
+// cosigned checkpoint proves an outcome.
+//
 // # Leadership
 //
 // A session is the leadership of one term. It begins behind Raft's barrier, when
@@ -54,8 +65,10 @@
 // collects, publishes the note as soon as k nodes agree, pushes it to everybody, and
 // puts the cosignatures into the header of the next cut's entry. A node publishes
 // only what it has computed itself; one that learns that k others have cosigned
-// another root ends, saying so. A single contradicting cosignature is kept as
-// evidence. While there is a replicated alarm, nobody cosigns.
+// another root ends, saying so. A single contradicting cosignature, asked for or on a
+// note that somebody pushed, is kept as evidence, and completed with the committee's
+// checkpoint as soon as that is final (package cosign), so that it convinces
+// strangers. While there is a replicated alarm, nobody cosigns.
 //
 // # Disk
 //

@@ -25,7 +25,7 @@ type finality struct {
 	published *cosign.Publication
 	replica   *replica
 	clock     func() time.Time
-	evidence  string // directory
+	evidence  *cosign.Archive
 	alarms    *localAlarms
 	fail      func(error)
 	log       *slog.Logger
@@ -176,6 +176,7 @@ func (f *finality) offer(n cosign.Published) error {
 	news, err := f.published.Publish(n)
 	if news {
 		f.notes.fire()
+		err = f.convince(n)
 	}
 	return err
 }
@@ -222,13 +223,43 @@ func (f *finality) newest() cosign.Published {
 	return published
 }
 
-// contradiction keeps a valid cosignature over another root than this node's.
+// inspect looks for cosignatures on a note that contradict what this node computed,
+// whether or not the note meets the policy: a leader may show two nodes two roots.
+// It looks at sizes that this node has reached; of others it could say nothing.
+func (f *finality) inspect(note []byte) {
+	cp, signed := cosign.Cosigned(f.roster.policyAt, note)
+	if len(signed) == 0 || cp.Size > f.replica.view.Load().TreeSize() || !f.replica.complete() {
+		return
+	}
+	root, err := f.replica.journal.Root(cp.Size)
+	if err != nil || root == cp.Root {
+		return
+	}
+	ours := proof.Checkpoint{Origin: f.origin, Size: cp.Size, Root: root}
+	for _, s := range signed {
+		f.contradiction(cosign.Evidence{Node: s.Witness.Name, Key: s.Witness.Key, Signed: cp, Cosignature: s.Cosignature, Ours: ours})
+	}
+}
+
+// contradiction keeps a valid cosignature over another root than this node's, together
+// with what k nodes say of that size, if they have gone so far.
 func (f *finality) contradiction(e cosign.Evidence) {
 	if !e.Valid() {
 		return
 	}
-	path, err := e.Save(f.evidence)
+	path, err := f.evidence.Keep(e)
+	if err == nil {
+		err = f.convince(f.published.Newest())
+	}
 	f.alarms.raise(AlarmEvidence)
 	f.log.Error("a peer has cosigned another root than this node computed",
 		"peer", e.Node, "size", e.Signed.Size, "theirs", e.Signed.Root.String(), "ours", e.Ours.Root.String(), "evidence", path, "err", err)
+}
+
+// convince puts a published checkpoint into evidence that waits for one.
+func (f *finality) convince(n cosign.Published) error {
+	if n.Note == nil || !f.replica.complete() {
+		return nil
+	}
+	return f.evidence.Complete(n, f.replica.journal)
 }

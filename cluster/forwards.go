@@ -29,8 +29,9 @@ type forwards struct {
 }
 
 type forwarded struct {
-	leader string
-	at     time.Time
+	leader  string
+	at      time.Time
+	claimed *fsm.Outcome // what the leader has answered already
 }
 
 // add begins to watch commands, or watches them anew under another leader.
@@ -45,15 +46,28 @@ func (f *forwards) add(commands []*fsm.Command, leader string, now time.Time) {
 		if ok && known.leader == leader || !ok && len(f.sent) >= maxForwarded {
 			continue
 		}
-		f.sent[c.Identity()] = forwarded{leader, now}
+		f.sent[c.Identity()] = forwarded{leader: leader, at: now}
 	}
 }
 
-// done forgets a command that was applied here, or was not logged.
-func (f *forwards) done(id fsm.Identity) {
+// claim remembers what the leader has answered, until the same is applied here.
+func (f *forwards) claim(o *fsm.Outcome) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if s, ok := f.sent[o.ID]; ok {
+		s.claimed = o
+		f.sent[o.ID] = s
+	}
+}
+
+// done forgets a command that was applied here, or was not logged, and gives back
+// what is known of it.
+func (f *forwards) done(id fsm.Identity) forwarded {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	s := f.sent[id]
 	delete(f.sent, id)
+	return s
 }
 
 // forget drops everything: a snapshot has taken the place of the entries in which

@@ -138,9 +138,17 @@ func (n *Node) openFinality(logKey ed25519.PrivateKey) error {
 	if err != nil {
 		return err
 	}
+	evidence, err := cosign.OpenArchive(n.dir.evidence())
+	if err != nil {
+		return err
+	}
+	if evidence.Len() > 0 {
+		// Found before a restart: people must have looked, and taken it away.
+		n.alarms.raise(AlarmEvidence)
+	}
 	n.finality = &finality{
 		origin: g.Origin(), roster: n.roster, logKey: logKey, signer: signer, published: published,
-		replica: n.replica, clock: n.config.Clock, evidence: n.dir.evidence(), alarms: &n.alarms,
+		replica: n.replica, clock: n.config.Clock, evidence: evidence, alarms: &n.alarms,
 		fail: n.fail, log: n.config.Logger,
 	}
 	return nil
@@ -255,7 +263,7 @@ func (n *Node) counts(a *applied) bool {
 // answer gives an outcome to those who wait for it. One whose command consumed
 // nothing, as a repetition does not, gets the outcome that stands, if there is one.
 func (n *Node) answer(o *fsm.Outcome) {
-	n.forwards.done(o.ID)
+	n.settled(o)
 	if !n.flights.waits(o.ID) {
 		return
 	}

@@ -202,9 +202,16 @@ func (n *Node) readIndex(ctx context.Context, linearizable bool) (uint64, error)
 	if leader == "" || leader == n.self.Name {
 		return 0, unavailable("there is no leader")
 	}
+	before := n.View().Number()
 	entry, err := n.calls.readIndex(ctx, leader, linearizable)
 	if err != nil {
 		return 0, fmt.Errorf("%w: %w", unavailable("the leader does not answer"), err)
+	}
+	if linearizable && entry < before {
+		// Whoever still leads has given out every number that was committed.
+		n.alarms.raise(AlarmAnswer)
+		n.config.Logger.Error("the leader names a read index behind what is committed", "leader", leader, "entry", entry, "applied", before)
+		return 0, unavailable("the leader names a read index behind what is committed")
 	}
 	return entry, nil
 }

@@ -103,6 +103,7 @@ func (n *Node) serveCheckpoint(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return fmt.Errorf("read the note: %w", err)
 	}
+	n.finality.inspect(note)
 	published, err := n.finality.judge(note)
 	if err != nil {
 		return err

@@ -239,12 +239,8 @@ func (n *Node) forwardPart(ctx context.Context, leader string, commands []*fsm.C
 		n.config.Logger.Debug("a forwarded request failed", "leader", leader, "err", err)
 		answers = forwardFailed(commands, err)
 	}
-	for _, a := range answers {
-		_, unknown := errors.AsType[*UnknownOutcome](a.Err)
-		known := a.Outcome != nil && a.Outcome.Entry <= n.View().Number()
-		if known || a.Outcome == nil && !unknown {
-			n.forwards.done(a.ID)
-		}
+	for i, a := range answers {
+		answers[i] = n.doubt(leader, a)
 	}
 	return answers
 }

@@ -213,8 +213,17 @@ func TestDivergedNodeEnds(t *testing.T) {
 func TestContradictingCosignatures(t *testing.T) {
 	c := newCommittee(t)
 	var failed error
+	dir := filepath.Join(t.TempDir(), "evidence")
+	archive, err := cosign.OpenArchive(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	published, err := cosign.OpenPublication(filepath.Join(t.TempDir(), "checkpoint"), c.roster().policyAt)
+	if err != nil {
+		t.Fatal(err)
+	}
 	f := &finality{
-		origin: c.genesis.Origin(), roster: c.roster(), evidence: filepath.Join(t.TempDir(), "evidence"),
+		origin: c.genesis.Origin(), roster: c.roster(), evidence: archive, published: published,
 		alarms: &localAlarms{}, fail: func(err error) { failed = err }, log: c.config(0).Logger,
 	}
 	col := &collector{finality: f, self: "node-a"}
@@ -233,7 +242,7 @@ func TestContradictingCosignatures(t *testing.T) {
 	}
 	one, two := cast(1), cast(2)
 	col.contradicted(&tally{cut: cut, policy: policy, theirs: []vote{one}})
-	found, err := filepath.Glob(filepath.Join(f.evidence, "node-b-40-*.json"))
+	found, err := filepath.Glob(filepath.Join(dir, "node-b-40-*.json"))
 	if err != nil || len(found) != 1 || failed != nil {
 		t.Errorf("evidence %v, %v, fatal %v", found, err, failed)
 	}

@@ -275,36 +275,3 @@ func TestPublication(t *testing.T) {
 		t.Error("a file that does not meet the policy is opened")
 	}
 }
-
-func TestEvidence(t *testing.T) {
-	c := newCommittee(t)
-	honest, forked := grown("a", "b", "c"), grown("a", "X", "c")
-	theirs := forked.checkpoint(t, 3)
-	e := Evidence{
-		Node: "b", Key: c.Witnesses[1].Key, Signed: theirs, Ours: honest.checkpoint(t, 3),
-		Cosignature: proof.Cosign("cluster/b", c.keys[1], 7, theirs),
-	}
-	if !e.Valid() {
-		t.Error("valid evidence is not")
-	}
-	same := e
-	same.Ours = theirs
-	unsigned := e
-	unsigned.Cosignature = proof.Cosign("cluster/b", c.keys[0], 7, theirs)
-	if same.Valid() || unsigned.Valid() {
-		t.Error("no contradiction, or nobody's signature, passes for evidence")
-	}
-	dir := filepath.Join(t.TempDir(), "evidence")
-	path, err := e.Save(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	again, err := e.Save(dir)
-	if err != nil || again != path {
-		t.Errorf("the same evidence lies at %s and %s, %v", path, again, err)
-	}
-	data, err := os.ReadFile(path)
-	if err != nil || !bytes.Contains(data, []byte(`"node": "b"`)) {
-		t.Errorf("%s, %v", data, err)
-	}
-}

@@ -28,5 +28,9 @@
 //
 // A valid cosignature over another root at the same size proves that its node
 // computed, or pretends to have computed, another history. [Evidence] keeps both
-// checkpoints in a file that anybody can verify, for people to act upon.
+// checkpoints in a file. As soon as a checkpoint of that size or a larger one meets
+// the policy, the file gets it, with the proof that its tree begins with what the
+// finder computed: from then on anybody who has the policy can verify it
+// ([Evidence.Prove], tallyvault evidence verify) without believing the finder. An
+// [Archive] keeps up to eight files about one node.
 package cosign

@@ -59,6 +59,39 @@ func Verify(policyAt func(size uint64) proof.Policy, note []byte) (Published, er
 	return Published{cp, note, names}, nil
 }
 
+// A Signed is a witness' valid cosignature.
+type Signed struct {
+	Witness     proof.Witness
+	Cosignature proof.Cosignature
+}
+
+// Cosigned lists the valid cosignatures on a note by the witnesses of its size,
+// whether or not they are enough and whatever else is wrong with it.
+func Cosigned(policyAt func(size uint64) proof.Policy, note []byte) (proof.Checkpoint, []Signed) {
+	text, lines, _ := strings.Cut(string(note), "\n\n")
+	cp, err := proof.ParseCheckpoint(text + "\n")
+	if err != nil {
+		return proof.Checkpoint{}, nil
+	}
+	policy := policyAt(cp.Size)
+	if cp.Origin != policy.Origin {
+		return proof.Checkpoint{}, nil
+	}
+	var signed []Signed
+	for line := range strings.Lines(lines) {
+		c, err := proof.ParseCosignature(line)
+		if err != nil {
+			continue
+		}
+		for _, w := range policy.Witnesses {
+			if w.KeyName == c.Name && c.Verify(w.Key, cp) {
+				signed = append(signed, Signed{w, c})
+			}
+		}
+	}
+	return cp, signed
+}
+
 // Newest is the newest published checkpoint; its note is nil if there is none.
 func (p *Publication) Newest() Published {
 	p.mu.Lock()

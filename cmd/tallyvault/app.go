@@ -44,7 +44,7 @@ Exit status: 0 done, 1 refused, 2 usage, 3 the outcome is not known.`,
 			meterCommand(), marketCommand(), depositCommand(),
 			commandCommand(), signCommand(), submitCommand(),
 			statusCommand(), accountsCommand(), settlementsCommand(), tokenCommand(),
-			receiptCommand(), policyCommand(), auditCommand(),
+			receiptCommand(), evidenceCommand(), policyCommand(), auditCommand(),
 			demoCommand(), benchCommand(), versionCommand(),
 		},
 	}
