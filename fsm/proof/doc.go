@@ -68,6 +68,23 @@
 // [VerifyProof] is the whole of offline verification under one policy. What it
 // refuses it refuses with an [*Error] that names the part.
 //
+// # Policy chain
+//
+// The committee changes; a chain proves how, from genesis' policy on. A step has two
+// receipt files (see [Step]): the decision under the note of the transition, which
+// must meet the policy before it and the one after it and carry the new node's
+// cosignature; and the receipt of the effect under a later note, which must meet the
+// policy after it and name decision and transition. A checkpoint is judged by the new
+// policy if it includes the receipt of the effect, and by the old one if not.
+//
+//	tallyvault-policy-chain v1
+//	step 3021 3180
+//	<3,021 bytes: the receipt file of the decision>
+//	<3,180 bytes: the receipt file of the effect>
+//
+// A chain of a cluster whose committee never changed is the first line alone. Nobody
+// can prove that a chain is complete: a [StaleError] says when it seems not to be.
+//
 // # Tree
 //
 // Hashing is RFC 6962: SHA-256(0x00 || leaf) and SHA-256(0x01 || left || right);
