@@ -14,6 +14,7 @@ import (
 	"github.com/cloudflare/circl/dh/x25519"
 	"github.com/hashicorp/raft"
 
+	"github.com/tallyvault/tallyvault/cluster/audit"
 	"github.com/tallyvault/tallyvault/fsm"
 	"github.com/tallyvault/tallyvault/fsm/genesis"
 	"github.com/tallyvault/tallyvault/fsm/proof"
@@ -350,6 +351,7 @@ func TestReplaceEverybody(t *testing.T) {
 	for i := 3; i < 6; i++ {
 		c.verifies(i, first[0].Outcome.Leaf)
 		c.verifies(i, last[0].Outcome.Leaf)
+		c.chained(i, 3, first[0].Outcome.Leaf, last[0].Outcome.Leaf)
 	}
 	// They all start again together, with nothing but their directories to know each
 	// other from.
@@ -364,6 +366,12 @@ func TestReplaceEverybody(t *testing.T) {
 	}
 	c.must(4, c.deposit("and again"))
 	c.agree()
+	dir := c.members[3].dir.journal()
+	c.stop(3)
+	report, err := audit.Run(t.Context(), audit.Config{Genesis: c.genesis, Dir: dir})
+	if err != nil || !report.Clean() || len(report.Cosigners) < 2 || slices.Contains(report.Cosigners, c.name(0)) {
+		t.Errorf("the audit of it all: %v, %+v", err, report)
+	}
 }
 
 // The newcomer and the leader are killed at every stage of a replacement; it ends well

@@ -50,14 +50,19 @@ func newAudit(c Config) (*audit, error) {
 	return a, nil
 }
 
-// checkNote judges the checkpoint by itself; its root is compared on the way.
+// checkNote reads the checkpoint. Who had to sign it is known once its size is
+// reached: the committee may have changed on the way.
 func (a *audit) checkNote(note []byte) {
-	cp, cosigners, err := proof.VerifyCheckpoint(a.config.Genesis.Policy(), note)
+	cp, err := proof.ReadCheckpoint(note)
 	if err != nil {
-		_ = a.mismatch(0, nil, nil, "the checkpoint note does not meet the policy: %v", err)
+		_ = a.mismatch(0, nil, nil, "the checkpoint note cannot be read: %v", err)
 		return
 	}
-	a.report.Checkpoint, a.report.Cosigners = cp, cosigners
+	if cp.Size == 0 {
+		_ = a.mismatch(0, nil, nil, "the checkpoint note is of an empty journal, which nobody cosigns")
+		return
+	}
+	a.report.Checkpoint = cp
 }
 
 func (a *audit) mismatch(leaf uint64, recorded, computed []byte, format string, args ...any) error {
@@ -204,6 +209,11 @@ func (a *audit) compareCheckpoint() error {
 	if root := a.machine.View().Root(); root != cp.Root {
 		return a.mismatch(cp.Size, nil, nil, "the %d leaves before this one have root %s, the checkpoint says %s", cp.Size, root, cp.Root)
 	}
+	_, cosigners, err := proof.VerifyCheckpoint(a.machine.View().PolicyAt(cp.Size), a.config.Checkpoint)
+	if err != nil {
+		return a.mismatch(cp.Size, nil, nil, "the checkpoint note does not meet the policy of its size: %v", err)
+	}
+	a.report.Cosigners = cosigners
 	return nil
 }
 

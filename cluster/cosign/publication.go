@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"strings"
 	"sync"
 
 	"github.com/tallyvault/tallyvault/fsm/proof"
@@ -47,8 +46,7 @@ func OpenPublication(path string, policyAt func(size uint64) proof.Policy) (*Pub
 
 // Verify reads a note under the policy of its size.
 func Verify(policyAt func(size uint64) proof.Policy, note []byte) (Published, error) {
-	text, _, _ := strings.Cut(string(note), "\n\n")
-	claimed, err := proof.ParseCheckpoint(text + "\n")
+	claimed, err := proof.ReadCheckpoint(note)
 	if err != nil {
 		return Published{}, err
 	}

@@ -18,7 +18,7 @@ const MaxSteps = 256
 // A Step proves one change of the committee with two receipt files. Decided holds
 // the change's pending receipt under the note that brought it into effect, cosigned
 // by both committees and the new node. Effective holds the receipt that says so,
-// under any later note of the new committee.
+// under any later note of the new committee: that of the next transition is one.
 //
 // The first alone would not do: a new node whose change was given up could add its
 // own cosignature to public ones at any time. The second takes a committee that saw
@@ -79,10 +79,12 @@ func cutStep(data []byte) (s Step, rest []byte, err error) {
 	return s, rest, nil
 }
 
-// A Term is a policy with the size from which on checkpoints are judged by it.
+// A Term is a policy with the size from which on checkpoints are judged by it, and
+// what the journal says of the nodes that it counts; genesis says it of its own.
 type Term struct {
 	From   uint64
 	Policy Policy
+	Nodes  []PolicyNode
 }
 
 // A History is the sequence of policies that a chain has proven, from genesis on.
@@ -94,7 +96,7 @@ func VerifyChain(genesis Policy, steps []Step) (*History, error) {
 	h := &History{terms: []Term{{Policy: genesis}}}
 	last := uint64(0)
 	for i, s := range steps {
-		change, term, err := s.verify(h.newest())
+		change, term, err := s.verify(h.Newest())
 		if err == nil && change <= last {
 			err = fmt.Errorf("change %d comes after change %d", change, last)
 		}
@@ -136,7 +138,7 @@ func (s Step) verify(before Term) (change uint64, after Term, err error) {
 		return 0, after, fmt.Errorf("the transition is not cosigned by the new node %s", pending.New)
 	}
 	from, err := s.verifyEffect(pending, next, decided.Checkpoint)
-	return pending.Change, Term{From: from, Policy: next}, err
+	return pending.Change, Term{From: from, Policy: next, Nodes: pending.Nodes}, err
 }
 
 // verifyEffect asks the new committee whether exactly this change took effect, by
@@ -189,13 +191,11 @@ func (r *PolicyReceipt) next(before Policy) (Policy, error) {
 	return p, nil
 }
 
-func (h *History) newest() Term { return h.terms[len(h.terms)-1] }
-
 // Terms are all policies, from genesis' on.
 func (h *History) Terms() []Term { return slices.Clone(h.terms) }
 
-// Newest is the last policy that the chain knows.
-func (h *History) Newest() Policy { return h.newest().Policy }
+// Newest is the last term that the chain knows.
+func (h *History) Newest() Term { return h.terms[len(h.terms)-1] }
 
 // At is the policy by which a checkpoint of that size is judged.
 func (h *History) At(size uint64) Policy {
@@ -210,7 +210,7 @@ func (h *History) At(size uint64) Policy {
 // VerifyCheckpoint is [VerifyCheckpoint] under the policy of the note's size. Where
 // the chain may be too old for the note, the error says so.
 func (h *History) VerifyCheckpoint(signed []byte) (Checkpoint, []string, error) {
-	claimed, err := noteCheckpoint(signed)
+	claimed, err := ReadCheckpoint(signed)
 	if err != nil {
 		return Checkpoint{}, nil, &Error{PartCheckpoint, err}
 	}
@@ -245,7 +245,7 @@ func (e *StaleError) Unwrap() error { return e.Err }
 // explain adds to a refusal whom of the cluster the newest policy does not know.
 func (h *History) explain(err error, size uint64, signed []byte) error {
 	refused, ok := errors.AsType[*Error](err)
-	newest := h.newest()
+	newest := h.Newest()
 	if !ok || size < newest.From {
 		return err
 	}

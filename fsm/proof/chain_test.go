@@ -103,7 +103,7 @@ func TestChain(t *testing.T) {
 			t.Errorf("the policies around size %d are others", from)
 		}
 	}
-	if h.Newest().Hash() != l.policyOf(2).Hash() {
+	if h.Newest().Policy.Hash() != l.policyOf(2).Hash() {
 		t.Error("the newest policy is another")
 	}
 }
@@ -251,8 +251,8 @@ func FuzzChain(f *testing.F) {
 			t.Errorf("%q was read and is written differently", text)
 		}
 		h, err := VerifyChain(l.policyOf(0), steps)
-		if err == nil && (h.newest().From != slices.Concat([]uint64{0}, l.sizes[:])[len(steps)] || h.Newest().Hash() != l.policyOf(len(steps)).Hash()) {
-			t.Errorf("a history that never was is accepted, up to %d:\n%s", h.newest().From, text)
+		if err == nil && (h.Newest().From != slices.Concat([]uint64{0}, l.sizes[:])[len(steps)] || h.Newest().Policy.Hash() != l.policyOf(len(steps)).Hash()) {
+			t.Errorf("a history that never was is accepted, up to %d:\n%s", h.Newest().From, text)
 		}
 	})
 }

@@ -109,9 +109,13 @@ func CosignedMessage(unixSeconds uint64, cp Checkpoint) []byte {
 // Cosign signs a checkpoint at a time that the caller states. Ready-made signers
 // of this format read the clock themselves, which nothing below cluster may do.
 func Cosign(name string, priv ed25519.PrivateKey, unixSeconds uint64, cp Checkpoint) Cosignature {
-	c := Cosignature{Name: name, KeyHash: keyHash(name, algCosignatureV1, publicKey(priv)), Time: unixSeconds}
-	copy(c.Sig[:], ed25519.Sign(priv, CosignedMessage(unixSeconds, cp)))
-	return c
+	sig := [64]byte(ed25519.Sign(priv, CosignedMessage(unixSeconds, cp)))
+	return MadeBy(name, publicKey(priv), unixSeconds, sig)
+}
+
+// MadeBy is a cosignature that the owner of pub has made, put together from its parts.
+func MadeBy(name string, pub [32]byte, unixSeconds uint64, sig [64]byte) Cosignature {
+	return Cosignature{Name: name, KeyHash: keyHash(name, algCosignatureV1, pub), Time: unixSeconds, Sig: sig}
 }
 
 // Line is the cosignature as a line of a signed note, with its newline.

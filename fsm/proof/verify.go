@@ -69,7 +69,7 @@ func VerifyCheckpoint(p Policy, signed []byte) (Checkpoint, []string, error) {
 	if err := p.Validate(); err != nil {
 		return Checkpoint{}, nil, &Error{PartPolicy, err}
 	}
-	cp, err := noteCheckpoint(signed)
+	cp, err := ReadCheckpoint(signed)
 	if err != nil {
 		return Checkpoint{}, nil, &Error{PartCheckpoint, err}
 	}
@@ -92,9 +92,9 @@ func VerifyCheckpoint(p Policy, signed []byte) (Checkpoint, []string, error) {
 	return cp, valid, nil
 }
 
-// noteCheckpoint reads the text of a signed note, before any signature is looked
-// at. It cuts where note.Open will cut.
-func noteCheckpoint(signed []byte) (Checkpoint, error) {
+// ReadCheckpoint reads the text of a signed note and looks at no signature: to know
+// by which policy it is to be judged. It cuts where note.Open will cut.
+func ReadCheckpoint(signed []byte) (Checkpoint, error) {
 	if len(signed) > maxNoteSize {
 		return Checkpoint{}, fmt.Errorf("signed note of %d bytes, want at most %d", len(signed), maxNoteSize)
 	}
