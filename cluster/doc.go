@@ -83,6 +83,12 @@
 // it has fetched the missing leaves and outcomes from peers and found them to lead to
 // the root and the outcome chain that the state holds.
 //
+// A snapshot from the leader replaces everything before it, so a log that does not
+// hold the snapshot's last entry is dropped; term and vote stay. If the log reaches
+// past the snapshot, as that of a leader that was cut off may, Raft is stopped and
+// opened again within the process: a session ends, readers and callers notice no more
+// than a change of leadership. A snapshot older than what is applied is refused.
+//
 // # Members
 //
 // Who the members are is state, and lies in a file too (roster.go): a node needs its

@@ -7,8 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/hashicorp/raft"
-
 	"github.com/tallyvault/tallyvault/fsm"
 )
 
@@ -98,12 +96,12 @@ func (n *Node) askMembers(ctx context.Context) map[string]membersAnswer {
 // watchRemoval tells a node that was replaced while it was away. Its peers do not
 // speak Raft with it any more, so that its own log never says so; it believes k of the
 // committee as it last knew it, and nobody less.
-func (n *Node) watchRemoval(ctx context.Context, r *raft.Raft) {
+func (n *Node) watchRemoval(ctx context.Context) {
 	for alone := time.Duration(0); ; alone += startPause {
 		if !pause(ctx, startPause) {
 			return
 		}
-		if _, leader := r.LeaderWithID(); leader != "" {
+		if n.leader() != "" {
 			alone = 0
 		}
 		if alone < lonelyFor {

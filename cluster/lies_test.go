@@ -257,7 +257,7 @@ func TestFalseReadIndexIsNoticed(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Its own program goes on beside the one that answers.
-	mask := m.newSession(t.Context(), m.raft.Load())
+	mask := m.newSession(t.Context(), m.consensus.now.Load())
 	mask.proposed.Store(1)
 	mask.open.Store(true)
 	own := m.session.Swap(mask)

@@ -70,11 +70,11 @@ func (d dataDir) remember(removed *RemovedError) error {
 
 // followRaft keeps the roster up to Raft's configuration, and ends this node once it
 // was replaced: what it has applied itself says so, under the cosignatures of k.
-func (n *Node) followRaft(ctx context.Context, r *raft.Raft) {
+func (n *Node) followRaft(ctx context.Context) {
 	var leave <-chan time.Time
 	for {
 		changed, configured := n.roster.changed.next(), n.replica.configured.next()
-		configuration := r.GetConfiguration().Configuration()
+		configuration := n.raft.Load().GetConfiguration().Configuration()
 		if servers := len(configuration.Servers); servers > 0 {
 			n.roster.follow(configuration)
 		}

@@ -31,7 +31,7 @@ type Node struct {
 	replica   *replica
 	port      *peer.Port
 	calls     *calls
-	transport transport // from Run on
+	consensus *consensus
 
 	alarms   localAlarms
 	finality *finality
@@ -46,8 +46,8 @@ type Node struct {
 	raft     atomic.Pointer[raft.Raft] // nil before Run
 	session  atomic.Pointer[session]   // nil unless this node leads
 	cutMade  atomic.Pointer[madeCut]
-	replayed uint64       // index up to which Raft's log was there at the start
-	lastTick atomic.Int64 // when the last tick was applied, unix ns
+	replayed atomic.Uint64 // index up to which Raft's log was there at the start
+	lastTick atomic.Int64  // when the last tick was applied, unix ns
 	heard    atomic.Pointer[heardTime]
 	draining atomic.Bool
 	waits    atomic.Pointer[string] // what this node waits for before it takes part
@@ -119,6 +119,9 @@ func (n *Node) open(logKey ed25519.PrivateKey) error {
 		return err
 	}
 	if err := n.openPort(); err != nil {
+		return err
+	}
+	if n.consensus, err = n.newConsensus(); err != nil {
 		return err
 	}
 	n.calls = newCalls(n.port)
@@ -253,7 +256,7 @@ const liveFor = time.Minute
 // process started was counted before, and what a node catches up with was counted
 // by those who were there.
 func (n *Node) counts(a *applied) bool {
-	if a.index <= n.replayed || a.entry == nil {
+	if a.index <= n.replayed.Load() || a.entry == nil {
 		return false
 	}
 	// Replicated time, since the leader's own clock may say anything.

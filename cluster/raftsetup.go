@@ -31,6 +31,13 @@ type transport struct{ *raft.NetworkTransport }
 
 var _ raft.WithPreVote = transport{}
 
+// Close implements raft.WithClose. Connections that wait in the pool go too.
+func (t transport) Close() error {
+	err := t.NetworkTransport.Close()
+	t.CloseStreams()
+	return err
+}
+
 func newTransport(port *peer.Port, c Config) transport {
 	return transport{raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 		Stream: port.Raft(), MaxPool: transportPool, Timeout: transportTimeout, Logger: raftLogger(c.Logger),
@@ -83,42 +90,20 @@ func servers(g *genesis.Signed) raft.Configuration {
 	return out
 }
 
-// startRaft bootstraps a new node and starts Raft, which restores the newest
-// snapshot before it returns.
-func (n *Node) startRaft(notify chan<- bool) (*raft.Raft, error) {
-	config := raftConfig(n.config, n.self.Name, notify)
-	logs, err := raft.NewLogCache(logCacheEntries, n.log)
-	if err != nil {
-		return nil, err
-	}
-	snapshots, err := raft.NewFileSnapshotStoreWithLogger(n.dir.raft(), keptSnapshots, config.Logger)
+// newConsensus puts together what Raft is opened over.
+func (n *Node) newConsensus() (*consensus, error) {
+	snapshots, err := raft.NewFileSnapshotStoreWithLogger(n.dir.raft(), keptSnapshots, raftLogger(n.config.Logger))
 	if err != nil {
 		return nil, fmt.Errorf("open Raft's snapshots: %w", err)
 	}
-	known, err := raft.HasExistingState(logs, n.log, snapshots)
-	if err != nil {
-		return nil, fmt.Errorf("look for an earlier state of Raft: %w", err)
+	c := &consensus{
+		log: n.log, snapshots: snapshots, replica: n.replica,
+		config:  func(notify chan<- bool) *raft.Config { return raftConfig(n.config, n.self.Name, notify) },
+		connect: func() raft.Transport { return newTransport(n.port, n.config) },
 	}
 	// A node that joins is told Raft's configuration by the leader that takes it in.
-	if !known && n.config.Join == nil {
-		if err := raft.BootstrapCluster(config, logs, n.log, snapshots, n.transport, servers(n.config.Genesis)); err != nil {
-			return nil, fmt.Errorf("bootstrap Raft: %w", err)
-		}
+	if n.config.Join == nil {
+		c.servers = servers(n.config.Genesis)
 	}
-	if n.replayed, err = n.log.LastIndex(); err != nil {
-		return nil, fmt.Errorf("read Raft's log: %w", err)
-	}
-	kept, err := snapshots.List()
-	if err != nil {
-		return nil, fmt.Errorf("list Raft's snapshots: %w", err)
-	}
-	if len(kept) > 0 {
-		// The state machine is told the state, but not at which index it is.
-		n.replica.index.Store(kept[0].Index)
-	}
-	r, err := raft.NewRaft(config, n.replica, logs, n.log, snapshots, n.transport)
-	if err != nil {
-		return nil, fmt.Errorf("start Raft: %w", err)
-	}
-	return r, nil
+	return c, nil
 }

@@ -256,6 +256,9 @@ type snapshot struct {
 // snapshot exists, Raft may drop the log entries that the journal could be written
 // from again.
 func (s *snapshot) Persist(sink raft.SnapshotSink) error {
+	if k, ok := sink.(*snapshotSink); ok {
+		k.own = true
+	}
 	err := s.journal.Sync()
 	if err == nil {
 		err = s.view.WriteSnapshot(sink)

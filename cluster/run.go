@@ -47,11 +47,11 @@ func (n *Node) Run(ctx context.Context) error {
 			n.fail(fmt.Errorf("serve peers: %w", err))
 		}
 	}()
-	notify := make(chan bool, notifyBuffer)
-	r, err := n.begin(ctx, notify)
-	if r != nil {
-		n.raft.Store(r)
-		n.background(running, &wait, r, notify)
+	in, err := n.begin(ctx)
+	if in != nil {
+		n.replayed.Store(in.replayed)
+		n.raft.Store(in.raft)
+		n.background(running, &wait, in)
 	} else if err != nil {
 		n.fail(err)
 	}
@@ -60,15 +60,15 @@ func (n *Node) Run(ctx context.Context) error {
 	case err = <-n.failed:
 	}
 	n.draining.Store(true)
-	if r != nil && err == nil {
-		n.handOver(r)
+	if in != nil && err == nil {
+		n.handOver()
 	}
-	return errors.Join(err, n.shutdown(r, server, cancel, &wait))
+	return errors.Join(err, n.shutdown(server, cancel, &wait))
 }
 
 // begin starts Raft, once this node may take part. It gives up with nothing when ctx
 // ends or another part of the node fails.
-func (n *Node) begin(ctx context.Context, notify chan<- bool) (*raft.Raft, error) {
+func (n *Node) begin(ctx context.Context) (*incarnation, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	allowed := make(chan error, 1)
@@ -87,12 +87,11 @@ func (n *Node) begin(ctx context.Context, notify chan<- bool) (*raft.Raft, error
 		n.config.Logger.Debug("the start was given up", "err", <-allowed)
 		return nil, nil
 	}
-	n.transport = newTransport(n.port, n.config)
-	return n.startRaft(notify)
+	return n.consensus.open()
 }
 
 // background starts everything that runs beside Raft.
-func (n *Node) background(ctx context.Context, wait *sync.WaitGroup, r *raft.Raft, notify <-chan bool) {
+func (n *Node) background(ctx context.Context, wait *sync.WaitGroup, in *incarnation) {
 	begin := func(f func(context.Context)) {
 		wait.Add(1)
 		go func() {
@@ -100,7 +99,7 @@ func (n *Node) background(ctx context.Context, wait *sync.WaitGroup, r *raft.Raf
 			f(ctx)
 		}()
 	}
-	begin(func(ctx context.Context) { n.lead(ctx, r, notify) })
+	begin(func(ctx context.Context) { n.partake(ctx, in) })
 	begin(n.finality.run)
 	begin(n.watchForwards)
 	fill := &backfill{
@@ -110,13 +109,13 @@ func (n *Node) background(ctx context.Context, wait *sync.WaitGroup, r *raft.Raf
 	begin(func(ctx context.Context) {
 		n.roster.attend(ctx, func(ctx context.Context, peer string) { n.load.watch(ctx, n.calls, peer) })
 	})
-	begin(func(ctx context.Context) { n.followRaft(ctx, r) })
-	begin(func(ctx context.Context) { n.watchRemoval(ctx, r) })
+	begin(n.followRaft)
+	begin(n.watchRemoval)
 }
 
 // handOver lets what is in flight land and gives the lead to somebody else, so that
 // the cluster does not have to notice our absence.
-func (n *Node) handOver(r *raft.Raft) {
+func (n *Node) handOver() {
 	deadline := time.NewTimer(drainFor)
 	defer deadline.Stop()
 	for {
@@ -139,7 +138,7 @@ func (n *Node) handOver(r *raft.Raft) {
 	// would leave a hole in the numbers of this term.
 	s.stop(errStopping)
 	<-s.ended
-	if err := r.LeadershipTransfer().Error(); err != nil {
+	if err := s.raft.LeadershipTransfer().Error(); err != nil {
 		n.config.Logger.Info("the lead could not be handed over", "err", err)
 	}
 }
@@ -148,30 +147,23 @@ var errStopping = errors.New("this node is stopping")
 
 // shutdown ends everything in order: calls from peers, Raft, our own goroutines,
 // and last the stores that all of them used.
-func (n *Node) shutdown(r *raft.Raft, server *http.Server, cancel context.CancelFunc, wait *sync.WaitGroup) error {
+func (n *Node) shutdown(server *http.Server, cancel context.CancelFunc, wait *sync.WaitGroup) error {
 	closing, done := context.WithTimeout(context.Background(), closeCallsFor)
 	defer done()
 	if server.Shutdown(closing) != nil {
 		_ = server.Close()
 	}
-	var errs []error
-	if r != nil {
-		if err := stopRaft(r); err != nil {
-			// What still runs may write; the process ends with the stores open.
-			return err
-		}
+	if err := n.consensus.close(); err != nil {
+		// What still runs may write; the process ends with the stores open.
+		return err
 	}
 	close(n.over)
 	cancel()
-	if n.transport.NetworkTransport != nil {
-		errs = append(errs, n.transport.Close())
-		n.transport.CloseStreams()
-	}
 	n.port.Close()
 	n.calls.client.CloseIdleConnections()
 	wait.Wait()
 	n.replica.digests.Wait()
-	return errors.Join(append(errs, n.closeStores())...)
+	return n.closeStores()
 }
 
 // stopRaft waits for Raft, but not for ever: it may hang in a write to a broken disk.
@@ -186,63 +178,6 @@ func stopRaft(r *raft.Raft) error {
 	case <-timer.C:
 		return fmt.Errorf("raft has not stopped within %s", stopRaftFor)
 	}
-}
-
-// lead runs a session whenever this node leads, until ctx ends. A session that ends
-// while the node still leads is followed by another.
-func (n *Node) lead(ctx context.Context, r *raft.Raft, notify <-chan bool) {
-	for {
-		for r.State() == raft.Leader && !n.draining.Load() {
-			n.leadOnce(ctx, r, notify)
-			if !pause(ctx, callPause) {
-				return
-			}
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-notify:
-		}
-	}
-}
-
-// leadOnce runs one session to its end. News of a lost lead ends it; the news may
-// be old, then the next session takes over at once.
-func (n *Node) leadOnce(ctx context.Context, r *raft.Raft, notify <-chan bool) {
-	s := n.newSession(ctx, r)
-	defer s.stop(nil)
-	n.session.Store(s)
-	defer n.session.Store(nil)
-	result := make(chan error, 1)
-	go func() { result <- s.run() }()
-	for {
-		select {
-		case leads := <-notify:
-			if !leads {
-				s.stop(errLostLead)
-			}
-		case err := <-result:
-			n.config.Logger.Info("a leadership session has ended", "term", s.term, "why", err)
-			if errors.Is(err, errReplaced) {
-				if err := r.LeadershipTransfer().Error(); err != nil {
-					n.config.Logger.Info("the lead could not be handed over", "err", err)
-				}
-			}
-			return
-		}
-	}
-}
-
-func (n *Node) newSession(ctx context.Context, r *raft.Raft) *session {
-	s := &session{
-		term: r.CurrentTerm(), raft: r, replica: n.replica, flights: n.flights, clock: n.config.Clock, clocks: n.clocks,
-		cosigns: &collector{finality: n.finality, calls: n.calls, self: n.self.Name, alive: n.load.alive, observe: n.cutFinal},
-		load:    n.load, log: n.config.Logger,
-		queue: newQueue(), ticks: make(chan *tick), slots: make(chan struct{}, maxInFlight),
-		over: n.over, ended: make(chan struct{}),
-	}
-	s.ctx, s.stop = context.WithCancelCause(ctx)
-	return s
 }
 
 // peerServer serves the calls of other nodes.

@@ -43,7 +43,7 @@ type session struct {
 	ticks chan *tick
 	slots chan struct{} // one for each entry in flight
 	cuts  cutPace
-	over  <-chan struct{} // closed once Raft has stopped
+	over  <-chan struct{} // closed once this incarnation of Raft has stopped
 
 	ctx      context.Context // of this leadership; a session is its lifetime
 	stop     context.CancelCauseFunc

@@ -20,7 +20,7 @@ type heardTime struct {
 // was in Raft's log at the start, or comes while this node catches up, is no news of
 // the time. It runs on Raft's goroutine.
 func (n *Node) hearTime(a *applied) {
-	if r := n.raft.Load(); a.index <= n.replayed || r == nil || r.CommitIndex() > a.index+readyLag {
+	if r := n.raft.Load(); a.index <= n.replayed.Load() || r == nil || r.CommitIndex() > a.index+readyLag {
 		return
 	}
 	h := &heardTime{median: a.view.Median(), at: time.Now()}

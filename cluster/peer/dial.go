@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -57,25 +58,45 @@ func (p *Port) connect(ctx context.Context, member, protocol string) (net.Conn, 
 	return conn, nil
 }
 
-// raftStream is the port as Raft's transport sees it.
+// raftStream is the port as one of Raft's transports sees it.
 type raftStream struct {
 	*queue
-	port *Port
+	port   *Port
+	closed chan struct{}
+	once   sync.Once
+}
+
+// Accept implements net.Listener.
+func (s *raftStream) Accept() (net.Conn, error) {
+	select {
+	case c := <-s.conns:
+		return c, nil
+	case <-s.done:
+	case <-s.closed:
+	}
+	return nil, net.ErrClosed
+}
+
+// Close implements net.Listener.
+func (s *raftStream) Close() error {
+	s.once.Do(func() { close(s.closed) })
+	return nil
 }
 
 // Dial implements raft.StreamLayer; the address of a server is its name.
-func (s raftStream) Dial(address raft.ServerAddress, timeout time.Duration) (net.Conn, error) {
+func (s *raftStream) Dial(address raft.ServerAddress, timeout time.Duration) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	return s.port.dial(ctx, string(address), protocolRaft)
 }
 
-// Raft is the stream layer for Raft's transport. Closing it leaves the port open.
-// Until it is called, Raft's connections are turned away: a node may have to ask its
-// peers before it starts Raft, and nobody would accept them.
+// Raft is the stream layer for a transport of Raft's. Closing it leaves the port
+// open, and the next one takes over from it. Until it is called, Raft's connections
+// are turned away: a node may have to ask its peers before it starts Raft, and nobody
+// would accept them.
 func (p *Port) Raft() raft.StreamLayer {
 	p.spoken.Store(true)
-	return raftStream{p.raft, p}
+	return &raftStream{queue: p.raft, port: p, closed: make(chan struct{})}
 }
 
 // Calls is the listener for the HTTP server of node-to-node calls.
