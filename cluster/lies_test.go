@@ -183,7 +183,7 @@ func TestTwoRootsForOneSize(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if proven, err := e.Prove(c.genesis.Policy()); err != nil || proven.Node != "node-a" || proven.Size != size {
+	if proven, err := e.Prove(func(uint64) proof.Policy { return c.genesis.Policy() }); err != nil || proven.Node != "node-a" || proven.Size != size {
 		t.Errorf("proven %+v, %v", proven, err)
 	}
 	// People must look: the alarm stands after a restart.

@@ -12,6 +12,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/tallyvault/tallyvault/fsm"
+	"github.com/tallyvault/tallyvault/fsm/proof"
 	"github.com/tallyvault/tallyvault/transport/api"
 )
 
@@ -59,7 +60,7 @@ func (d *Door) evidenceRoutes() {
 	}, d.tile)
 	d.raw(huma.Operation{
 		OperationID: "policy", Method: http.MethodGet, Path: "/v1/policy", Tags: []string{"evidence"},
-		Summary:    "The chain of policies by which checkpoints are judged, from genesis on; or the policy in force as text",
+		Summary:    "The chain of policies by which checkpoints are judged, from genesis on; or, as text, the one that judges /checkpoint",
 		Parameters: []*huma.Param{{Name: "format", In: "query", Schema: &huma.Schema{Type: huma.TypeString, Enum: []any{"json", "text"}}}},
 		Responses:  d.responses(http.StatusOK, "the chain", map[string]*huma.MediaType{"application/json": d.content("application/json", api.PolicyChain{})["application/json"], plainText: {Schema: &huma.Schema{Type: huma.TypeString}}}),
 	}, d.policy)
@@ -187,17 +188,39 @@ func (d *Door) policy(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	s := d.now()
-	text := s.Policy().Format()
 	if wantsText(query["format"], r.Header.Get("Accept")) {
 		w.Header().Set("Content-Type", plainText)
-		_, _ = w.Write(text) // the caller may be gone
+		// The one that judges /checkpoint and the proofs under it.
+		_, _ = w.Write(s.PolicyAt(s.finalSize).Format()) // the caller may be gone
 		return nil
+	}
+	steps, newest, err := d.config.Node.PolicyChain()
+	if err != nil {
+		return err
 	}
 	g := s.Genesis()
 	return writeJSON(w, api.PolicyChain{
 		Facts: s.facts(), Genesis: g.Envelope.JSON(), Hash: hex.EncodeToString(g.Hash[:]),
-		Changes: []api.PolicyChange{}, Policy: string(text),
+		Changes: changesIn(s), Chain: string(proof.FormatChain(steps)), Policy: string(newest.Format()),
 	})
+}
+
+// changesIn lists the changes of the committee with names in the place of seats.
+func changesIn(s state) []api.PolicyChange {
+	changes := []api.PolicyChange{}
+	for _, c := range s.Changes() {
+		replaced, _ := s.Member(c.Old)
+		joined, _ := s.Member(c.New)
+		row := api.PolicyChange{
+			Change: api.Uint64(c.Number), Old: replaced.Name, New: joined.Name, Standing: c.Standing, Decided: api.Uint64(c.Decided),
+		}
+		if c.Ended > 0 {
+			ended := api.Uint64(c.Ended)
+			row.Ended = &ended
+		}
+		changes = append(changes, row)
+	}
+	return changes
 }
 
 func wantsText(format, accept string) bool {

@@ -86,7 +86,7 @@ func TestPinsAreVouchedForByTheNodeKey(t *testing.T) {
 		}
 		return e
 	}
-	pins, err := api.VerifyPins(statement(i), g, now)
+	pins, err := api.VerifyPins(statement(i), g.Cluster, api.KeysOf(g), now)
 	if err != nil || !pins.Holds(i.pin()) || pins.Node != "node-a" {
 		t.Fatalf("pins %+v, %v", pins, err)
 	}
@@ -94,7 +94,7 @@ func TestPinsAreVouchedForByTheNodeKey(t *testing.T) {
 	if err := i.refresh(now.Add(pinsRefresh)); err != nil {
 		t.Fatal(err)
 	}
-	if pins, err := api.VerifyPins(statement(i), g, now.Add(api.PinsLife+time.Hour)); err != nil {
+	if pins, err := api.VerifyPins(statement(i), g.Cluster, api.KeysOf(g), now.Add(api.PinsLife+time.Hour)); err != nil {
 		t.Errorf("the statement was not renewed: %+v, %v", pins, err)
 	}
 	good := func() api.Pins { return api.NewPins(g.Cluster, "node-a", []api.Pin{i.pin()}, now) }
@@ -117,7 +117,7 @@ func TestPinsAreVouchedForByTheNodeKey(t *testing.T) {
 	unsigned.Signatures = nil
 	tests["no signature"] = unsigned
 	for name, e := range tests {
-		if _, err := api.VerifyPins(e, g, now); err == nil {
+		if _, err := api.VerifyPins(e, g.Cluster, api.KeysOf(g), now); err == nil {
 			t.Errorf("%s: accepted", name)
 		}
 	}
@@ -176,7 +176,7 @@ func TestOperatorsCertificateIsTakenUpLive(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if pins, err := api.VerifyPins(e, g, now); err != nil || !pins.Holds(second) || pins.Holds(first) {
+	if pins, err := api.VerifyPins(e, g.Cluster, api.KeysOf(g), now); err != nil || !pins.Holds(second) || pins.Holds(first) {
 		t.Errorf("pins %+v, %v", pins, err)
 	}
 	// Half of a new pair does not load: the old one stays in use.
@@ -202,7 +202,7 @@ func TestPinsOfTheFutureAreSignedAnew(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = api.VerifyPins(e, g, now)
+		_, err = api.VerifyPins(e, g.Cluster, api.KeysOf(g), now)
 		return err == nil
 	}
 	if inForce() {

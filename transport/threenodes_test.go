@@ -60,6 +60,7 @@ type oneNode struct {
 	dir                  string
 	nodeKey, cosignerKey ed25519.PrivateKey
 	sealing              [32]byte
+	join                 *cluster.Join // lets in a node that genesis does not name
 	stop                 func()
 }
 
@@ -156,7 +157,7 @@ func (c *threeNodes) run(i int, peer, door net.Listener) {
 	logger := slog.New(slog.NewTextHandler(testLog{c.t}, &slog.HandlerOptions{Level: slog.LevelWarn})).With("node", n.Name)
 	node, err := cluster.New(cluster.Config{
 		Dir: n.dir, Genesis: c.Genesis, NodeKey: n.nodeKey, CosignerKey: n.cosignerKey, SealingKey: n.sealing,
-		PeerListener: peer, Logger: logger, Registry: n.Registry, RaftTimeout: 300 * time.Millisecond,
+		Join: n.join, PeerListener: peer, Logger: logger, Registry: n.Registry, RaftTimeout: 300 * time.Millisecond,
 	})
 	if err != nil {
 		c.t.Fatal(err)

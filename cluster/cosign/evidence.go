@@ -52,10 +52,11 @@ type Proven struct {
 	Both bool
 }
 
-// Prove checks everything under a policy and believes nobody: that a witness of the
-// policy signed the root, and that a checkpoint that meets the policy has another one
+// Prove checks everything under the policies of the sizes and believes nobody: that a
+// witness signed the root, and that a checkpoint that meets its policy has another one
 // at that size.
-func (e Evidence) Prove(policy proof.Policy) (Proven, error) {
+func (e Evidence) Prove(policyAt func(size uint64) proof.Policy) (Proven, error) {
+	policy := policyAt(e.Signed.Size)
 	i := slices.IndexFunc(policy.Witnesses, func(w proof.Witness) bool { return w.KeyName == e.Cosignature.Name })
 	switch {
 	case e.Signed.Origin != policy.Origin || e.Ours.Origin != policy.Origin:
@@ -69,7 +70,7 @@ func (e Evidence) Prove(policy proof.Policy) (Proven, error) {
 	case e.Final == nil:
 		return Proven{}, errOpen
 	}
-	final, cosigners, err := proof.VerifyCheckpoint(policy, e.Final)
+	final, err := Verify(policyAt, e.Final)
 	if err != nil {
 		return Proven{}, fmt.Errorf("the committee's checkpoint: %w", err)
 	}
@@ -82,7 +83,7 @@ func (e Evidence) Prove(policy proof.Policy) (Proven, error) {
 	name := policy.Witnesses[i].Name
 	return Proven{
 		Node: name, Size: e.Signed.Size, Signed: e.Signed.Root.String(), True: e.Ours.Root.String(),
-		FinalSize: final.Size, Cosigners: cosigners, Both: slices.Contains(cosigners, name),
+		FinalSize: final.Size, Cosigners: final.Cosigners, Both: slices.Contains(final.Cosigners, name),
 	}, nil
 }
 

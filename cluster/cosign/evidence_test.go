@@ -51,7 +51,7 @@ func TestEvidenceIsCompleted(t *testing.T) {
 	if again, err := a.Keep(e); err != nil || again != path || a.Len() != 1 {
 		t.Errorf("the same evidence lies at %s and %s, %v", path, again, err)
 	}
-	if _, err := read(t, path).Prove(c.Policy); err == nil {
+	if _, err := read(t, path).Prove(c.policyAt); err == nil {
 		t.Error("its finder's word alone convinces")
 	}
 	if a, err = OpenArchive(dir); err != nil || a.Len() != 1 {
@@ -66,7 +66,7 @@ func TestEvidenceIsCompleted(t *testing.T) {
 		if err := a.Complete(published, honest); err != nil {
 			t.Fatal(err)
 		}
-		proven, err := read(t, path).Prove(c.Policy)
+		proven, err := read(t, path).Prove(c.policyAt)
 		if (err == nil) != (size == 5) {
 			t.Errorf("with a checkpoint of %d leaves: %+v, %v", size, proven, err)
 		}
@@ -103,7 +103,7 @@ func TestFalseEvidenceProvesNothing(t *testing.T) {
 	if good.Path, err = honest.ProveTree(4, 3); err != nil {
 		t.Fatal(err)
 	}
-	if proven, err := good.Prove(c.Policy); err != nil || proven.Both {
+	if proven, err := good.Prove(c.policyAt); err != nil || proven.Both {
 		t.Fatalf("good evidence: %+v, %v", proven, err)
 	}
 	for name, spoil := range map[string]func(*Evidence){
@@ -124,7 +124,7 @@ func TestFalseEvidenceProvesNothing(t *testing.T) {
 	} {
 		e := good
 		spoil(&e)
-		if proven, err := e.Prove(c.Policy); err == nil {
+		if proven, err := e.Prove(c.policyAt); err == nil {
 			t.Errorf("%s: %+v", name, proven)
 		}
 	}

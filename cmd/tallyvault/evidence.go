@@ -130,7 +130,7 @@ func judgeEvidence(basis evidence.Basis, path string) judgedEvidence {
 	if err != nil {
 		return judgedEvidence{File: path, Error: err.Error()}
 	}
-	p, err := e.Prove(basis.Policy)
+	p, err := e.Prove(basis.History.At)
 	if err != nil {
 		return judgedEvidence{File: path, Error: err.Error()}
 	}

@@ -227,16 +227,15 @@ func (h *History) VerifyProof(data []byte) (Verified, error) {
 	return verifyProof(h.VerifyCheckpoint, data)
 }
 
-// A StaleError says that evidence carries signatures of nodes that a chain does not
-// know: perhaps the committee has changed since the chain was made.
+// A StaleError says that evidence carries signatures of nodes that the newest policy
+// does not know: perhaps the committee has changed since the chain was made.
 type StaleError struct {
 	Unknown []string // key names
-	From    uint64   // where the newest policy of the chain begins
 	Err     error
 }
 
 func (e *StaleError) Error() string {
-	return fmt.Sprintf("%v; it also carries the signature of %s, whom this policy chain does not know: if the committee has changed since, get a newer chain",
+	return fmt.Sprintf("%v; it also carries the signature of %s, whom this policy does not know: if the committee has changed, get the policy chain anew",
 		e.Err, strings.Join(e.Unknown, ", "))
 }
 
@@ -261,7 +260,7 @@ func (h *History) explain(err error, size uint64, signed []byte) error {
 	if len(unknown) == 0 {
 		return err
 	}
-	return &Error{refused.Part, &StaleError{Unknown: unknown, From: newest.From, Err: refused.Err}}
+	return &Error{refused.Part, &StaleError{Unknown: unknown, Err: refused.Err}}
 }
 
 func (p Policy) knows(c Cosignature) bool {

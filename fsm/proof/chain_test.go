@@ -162,7 +162,7 @@ func TestStaleChainIsSaid(t *testing.T) {
 	}
 	past := *l.fixture
 	past.leaves = l.leaves[:4]
-	if _, err = h.VerifyProof(past.receipt(t, 1, 3, 4)); err == nil || strings.Contains(err.Error(), "newer chain") {
+	if _, err = h.VerifyProof(past.receipt(t, 1, 3, 4)); err == nil || strings.Contains(err.Error(), "anew") {
 		t.Errorf("of a size that the chain covers: %v", err)
 	}
 }

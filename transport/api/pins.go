@@ -10,7 +10,6 @@ import (
 	"github.com/cloudflare/circl/sign/ed25519"
 
 	"github.com/tallyvault/tallyvault/fsm/envelope"
-	"github.com/tallyvault/tallyvault/fsm/genesis"
 	"github.com/tallyvault/tallyvault/fsm/signature"
 	"github.com/tallyvault/tallyvault/fsm/strict"
 )
@@ -39,7 +38,7 @@ func PinOf(certificate *x509.Certificate) Pin {
 func (p Pin) String() string { return hex.EncodeToString(p[:]) }
 
 // Pins is a node's word on which TLS keys its API uses. It ties a certificate
-// that no authority vouches for to the node key that genesis names.
+// that no authority vouches for to the node key that the committee knows.
 type Pins struct {
 	Cluster   [16]byte `json:"cluster"`
 	Node      string   `json:"node"`
@@ -79,9 +78,9 @@ func (p Pins) Holds(pin Pin) bool {
 	return false
 }
 
-// VerifyPins checks a statement of pins against a genesis: signed by the key of
-// the node that it names, for this cluster, and in force.
-func VerifyPins(e envelope.Envelope, g *genesis.Signed, now time.Time) (Pins, error) {
+// VerifyPins checks a statement of pins: signed by the key of the node that it names,
+// for this cluster, and in force.
+func VerifyPins(e envelope.Envelope, cluster [16]byte, keys NodeKeys, now time.Time) (Pins, error) {
 	var p Pins
 	if e.PayloadType != PinsPayloadType {
 		return p, fmt.Errorf("pins have payload type %q", e.PayloadType)
@@ -89,20 +88,20 @@ func VerifyPins(e envelope.Envelope, g *genesis.Signed, now time.Time) (Pins, er
 	if err := strict.Decode(e.Payload, &p); err != nil {
 		return p, fmt.Errorf("reading pins: %w", err)
 	}
-	if p.Cluster != g.Cluster {
-		return p, fmt.Errorf("pins are for cluster %x, not %x", p.Cluster, g.Cluster)
+	if p.Cluster != cluster {
+		return p, fmt.Errorf("pins are for cluster %x, not %x", p.Cluster, cluster)
 	}
-	node, ok := g.NodeNamed(p.Node)
+	raw, ok := keys(p.Node)
 	if !ok {
-		return p, fmt.Errorf("pins are for node %q, which the genesis does not name", p.Node)
+		return p, &UnknownNodeError{p.Node}
 	}
 	if len(p.Pins) == 0 || len(p.Pins) > maxPins {
 		return p, fmt.Errorf("pins of node %s name %d keys, want 1 to %d", p.Node, len(p.Pins), maxPins)
 	}
-	if len(e.Signatures) != 1 || e.Signatures[0].KeyID != node.KeyID() {
-		return p, fmt.Errorf("pins of node %s are not signed by its key %s alone", p.Node, node.KeyID())
+	if len(e.Signatures) != 1 || e.Signatures[0].KeyID != envelope.KeyIDOf(raw[:]) {
+		return p, fmt.Errorf("pins of node %s are not signed by its key %s alone", p.Node, envelope.KeyIDOf(raw[:]))
 	}
-	key, err := signature.CheckPublicKey(node.NodeKey)
+	key, err := signature.CheckPublicKey(raw)
 	if err != nil {
 		return p, fmt.Errorf("key of node %s: %w", p.Node, err)
 	}

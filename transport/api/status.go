@@ -109,18 +109,3 @@ type OneReceipt struct {
 	Checkpoint Uint64 `json:"checkpoint" doc:"size of the newest cosigned checkpoint"`
 	Proof      string `json:"proof,omitempty" doc:"path of the proof file, if final"`
 }
-
-// PolicyChain is what somebody needs to check evidence from the genesis hash on.
-type PolicyChain struct {
-	Facts
-	Genesis json.RawMessage `json:"genesis" doc:"the signed genesis envelope, as a DSSE document"`
-	Hash    string          `json:"genesis_hash" doc:"SHA-256 of its payload"`
-	Changes []PolicyChange  `json:"changes" doc:"every later change of the committee, oldest first"`
-	Policy  string          `json:"policy" doc:"the policy in force, as text"`
-}
-
-// PolicyChange is a change of the committee with its proof under the policy before.
-type PolicyChange struct {
-	Leaf  Uint64 `json:"leaf"`
-	Proof string `json:"proof"`
-}

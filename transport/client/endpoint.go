@@ -20,8 +20,12 @@ import (
 	"github.com/tallyvault/tallyvault/transport/api"
 )
 
-// maxNodesBody bounds the one answer that is read before a node is trusted.
-const maxNodesBody = 256 << 10
+// Bounds of the answers that are read before a node is trusted. A chain has a few
+// receipt files for each node that was ever replaced.
+const (
+	maxNodesBody = 256 << 10
+	maxChainBody = 8 << 20
+)
 
 // errPin says that a server showed a key that no pin names.
 var errPin = errors.New("the server's TLS key is not pinned")
@@ -107,11 +111,8 @@ func (e *endpoint) learn(ctx context.Context) error {
 	})
 	transport.ForceAttemptHTTP2 = false
 	defer transport.CloseIdleConnections()
-	var nodes api.Nodes
-	if err := fetchNodes(ctx, &http.Client{Transport: transport, CheckRedirect: noRedirect}, e.base, &nodes); err != nil {
-		return fmt.Errorf("asking %s for its pins: %w", e.base, err)
-	}
-	pins, err := pinsIn(nodes, e.genesis, api.PinOf(seen), time.Now())
+	asking := &http.Client{Transport: transport, CheckRedirect: noRedirect}
+	pins, err := e.askPins(ctx, asking, func() api.Pin { return api.PinOf(seen) })
 	if err != nil {
 		return fmt.Errorf("%s: %w", e.base, err)
 	}
@@ -121,8 +122,30 @@ func (e *endpoint) learn(ctx context.Context) error {
 	return nil
 }
 
-func fetchNodes(ctx context.Context, client *http.Client, base string, nodes *api.Nodes) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, base+"/v1/nodes", nil)
+// askPins asks for pins of the key that the server showed. Genesis vouches for its own
+// nodes; for a later one, the server must prove that it is of the committee now.
+func (e *endpoint) askPins(ctx context.Context, asking *http.Client, shown func() api.Pin) (map[api.Pin]bool, error) {
+	var nodes api.Nodes
+	if err := fetch(ctx, asking, e.base+"/v1/nodes", maxNodesBody, &nodes); err != nil {
+		return nil, fmt.Errorf("asking for its pins: %w", err)
+	}
+	pins, err := pinsIn(nodes, e.genesis, api.KeysOf(e.genesis), shown())
+	if _, unknown := errors.AsType[*api.UnknownNodeError](err); !unknown {
+		return pins, err
+	}
+	var chain api.PolicyChain
+	if err := fetch(ctx, asking, e.base+"/v1/policy?format=json", maxChainBody, &chain); err != nil {
+		return nil, fmt.Errorf("asking for its policy chain: %w", err)
+	}
+	history, err := chain.History(e.genesis)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errPin, err)
+	}
+	return pinsIn(nodes, e.genesis, api.KeysIn(history, e.genesis), shown())
+}
+
+func fetch(ctx context.Context, client *http.Client, url string, limit int64, into any) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return err
 	}
@@ -131,19 +154,19 @@ func fetchNodes(ctx context.Context, client *http.Client, base string, nodes *ap
 		return err
 	}
 	defer response.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(response.Body, maxNodesBody))
+	body, err := io.ReadAll(io.LimitReader(response.Body, limit))
 	if err != nil {
 		return err
 	}
 	if response.StatusCode != http.StatusOK {
 		return fmt.Errorf("status %s", response.Status)
 	}
-	return json.Unmarshal(body, nodes)
+	return json.Unmarshal(body, into)
 }
 
-// pinsIn looks for a statement that a node of the genesis signed and that names
-// the key which the server showed.
-func pinsIn(nodes api.Nodes, g *genesis.Signed, shown api.Pin, now time.Time) (map[api.Pin]bool, error) {
+// pinsIn looks for a statement that a node with a known key signed and that names the
+// key which the server showed.
+func pinsIn(nodes api.Nodes, g *genesis.Signed, keys api.NodeKeys, shown api.Pin) (map[api.Pin]bool, error) {
 	wrong := errors.New("no node stated any")
 	for _, node := range nodes.Nodes {
 		if len(node.Pins) == 0 {
@@ -154,7 +177,7 @@ func pinsIn(nodes api.Nodes, g *genesis.Signed, shown api.Pin, now time.Time) (m
 			wrong = err
 			continue
 		}
-		statement, err := api.VerifyPins(e, g, now)
+		statement, err := api.VerifyPins(e, g.Cluster, keys, time.Now())
 		if err != nil {
 			wrong = err
 			continue

@@ -113,7 +113,7 @@ func (c *Client) Checkpoint(ctx context.Context) ([]byte, error) {
 	return c.GetBytes(ctx, "/checkpoint", nil)
 }
 
-// Policy is the policy in force, as text.
+// Policy is the policy that judges the newest checkpoint, as text.
 func (c *Client) Policy(ctx context.Context) ([]byte, error) {
 	return c.GetBytes(ctx, "/v1/policy", url.Values{"format": {"text"}})
 }

@@ -53,7 +53,7 @@ func newSender(ctx context.Context, s *site, watchers []*client.Client, clients 
 			if err != nil {
 				return nil, err
 			}
-			pins, err := api.VerifyPins(e, s.Genesis, time.Now())
+			pins, err := api.VerifyPins(e, s.Genesis.Cluster, api.KeysOf(s.Genesis), time.Now())
 			if err != nil {
 				return nil, err
 			}

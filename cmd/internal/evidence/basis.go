@@ -13,7 +13,8 @@ import (
 
 // Basis is a policy with what has to be believed for it to be the right one.
 type Basis struct {
-	Policy  proof.Policy
+	// History has the policy for every size of the journal.
+	History *proof.History
 	Genesis *genesis.Signed // nil if only a policy file was given
 	// Assumes says in one sentence what was taken on trust.
 	Assumes string
@@ -26,7 +27,11 @@ func FromPolicy(text []byte, source string) (Basis, error) {
 		// The parser says "policy" too; once is enough.
 		return Basis{}, broken(fmt.Errorf("%s: %s", source, strings.TrimPrefix(err.Error(), "policy: ")))
 	}
-	return Basis{Policy: p, Assumes: fmt.Sprintf("that %s is the true policy of %s: its keys were believed, not checked", source, p.Origin)}, nil
+	alone, err := proof.VerifyChain(p, nil)
+	if err != nil {
+		return Basis{}, err
+	}
+	return Basis{History: alone, Assumes: fmt.Sprintf("that %s is the true policy of %s: its keys were believed, not checked", source, p.Origin)}, nil
 }
 
 // FromChain derives the policy from a genesis hash and the chain of policy
@@ -46,26 +51,31 @@ func FromChain(chain []byte, hash [32]byte) (Basis, error) {
 	if err := g.CheckSigned(); err != nil {
 		return Basis{}, broken(err)
 	}
-	if n := len(c.Changes); n > 0 {
-		return Basis{}, broken(fmt.Errorf("the policy chain has %d changes of the committee, which this version cannot follow: use a newer one", n))
+	history, err := c.History(g)
+	if err != nil {
+		return Basis{}, err
 	}
-	policy := g.Policy()
-	if c.Policy != "" && c.Policy != string(policy.Format()) {
+	if c.Policy != "" && c.Policy != string(history.Newest().Policy.Format()) {
 		return Basis{}, broken(errors.New("the policy that the chain ends with does not follow from it"))
 	}
 	return Basis{
-		Policy: policy, Genesis: g,
+		History: history, Genesis: g,
 		Assumes: fmt.Sprintf("that %x is the hash of the true genesis (short hash %s); everything else follows from it", hash, g.ShortHash()),
 	}, nil
 }
 
 func broken(err error) error { return &proof.Error{Part: proof.PartPolicy, Err: err} }
 
-// Rule says the policy in words.
+// Rule says the policy in words, the newest of a chain.
 func (b Basis) Rule() string {
-	names := make([]string, 0, len(b.Policy.Witnesses))
-	for _, w := range b.Policy.Witnesses {
+	newest := b.History.Newest()
+	names := make([]string, 0, len(newest.Policy.Witnesses))
+	for _, w := range newest.Policy.Witnesses {
 		names = append(names, w.Name)
 	}
-	return fmt.Sprintf("journal %s, cosigned by %d of %s", b.Policy.Origin, b.Policy.K, strings.Join(names, ", "))
+	rule := fmt.Sprintf("journal %s, cosigned by %d of %s", newest.Policy.Origin, newest.Policy.K, strings.Join(names, ", "))
+	if newest.From > 0 {
+		rule += fmt.Sprintf(" from size %d on, and below by the committees before", newest.From)
+	}
+	return rule
 }

@@ -121,7 +121,7 @@ func (c cluster) chain(t *testing.T) []byte {
 	t.Helper()
 	text, err := json.Marshal(api.PolicyChain{
 		Genesis: c.genesis.Envelope.JSON(), Hash: fmt.Sprintf("%x", c.genesis.Hash), Changes: []api.PolicyChange{},
-		Policy: string(c.genesis.Policy().Format()),
+		Chain: string(proof.FormatChain(nil)), Policy: string(c.genesis.Policy().Format()),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -196,7 +196,8 @@ func TestChainRefuses(t *testing.T) {
 	}
 	for name, change := range map[string]func(*api.PolicyChain){
 		"another policy":      func(p *api.PolicyChain) { p.Policy = string(other.genesis.Policy().Format()) },
-		"changes":             func(p *api.PolicyChain) { p.Changes = []api.PolicyChange{{Leaf: 5}} },
+		"no chain":            func(p *api.PolicyChain) { p.Chain = "" },
+		"a step of nothing":   func(p *api.PolicyChain) { p.Chain += "step 0 0\n" },
 		"a genesis half-done": func(p *api.PolicyChain) { p.Genesis = halfSigned(c.genesis) },
 	} {
 		changed := chain

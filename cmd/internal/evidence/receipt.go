@@ -19,7 +19,7 @@ type Receipt struct {
 // is refused too: it would be a receipt of nothing. Refusals are *proof.Error
 // and name the part.
 func (b Basis) Verify(file []byte, r words.Reader) (Receipt, error) {
-	verified, err := proof.VerifyProof(b.Policy, file)
+	verified, err := b.History.VerifyProof(file)
 	if err != nil {
 		return Receipt{}, err
 	}
