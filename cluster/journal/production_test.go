@@ -111,12 +111,14 @@ func TestOpenReadOnlyAtAnyMoment(t *testing.T) {
 }
 
 func TestErrorsSayWhatHappened(t *testing.T) {
+	const remedy = "; nothing here may be repaired or removed: keep the directory, and replace this node by a new one " +
+		"(the committee's threshold command replace_node, see runbooks/replace-node.md)"
 	for _, c := range []struct {
 		err  error
 		want string
 	}{
-		{&DamagedError{File: "hashes", What: "it is short", Index: 7}, "journal is damaged: hashes: it is short (at 7)"},
-		{&DamagedError{File: "mark", What: "it is gone", Err: os.ErrNotExist}, "journal is damaged: mark: it is gone (at 0): file does not exist"},
+		{&DamagedError{File: "hashes", What: "it is short", Index: 7}, "journal is damaged: hashes: it is short (at 7)" + remedy},
+		{&DamagedError{File: "mark", What: "it is gone", Err: os.ErrNotExist}, "journal is damaged: mark: it is gone (at 0): file does not exist" + remedy},
 		{&DivergedError{Sequence: "leaves", Index: 4}, "leaves record 4 differs from the one that the journal holds"},
 		{&GapError{Sequence: "outcomes", Have: 3, First: 5}, "outcomes record 5 was offered, the journal holds 3"},
 		{&RangeError{What: "leaf", Got: 9, Max: 9}, "leaf 9 is out of range, want less than 9"},
