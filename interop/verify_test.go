@@ -18,6 +18,31 @@ const example = "testdata/example"
 
 func TestExample(t *testing.T) { checkDirectory(t, example) }
 
+// TestChange checks a step of a policy chain: the note of a transition meets the policy
+// before it and the one after it, and the receipt of the effect that after it.
+func TestChange(t *testing.T) {
+	for _, side := range []string{"before", "after"} {
+		dir := filepath.Join("testdata/change", side)
+		policy, err := readPolicy(filepath.Join(dir, "policy"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		files, err := filepath.Glob(filepath.Join(dir, "*.tlog-proof"))
+		if err != nil || len(files) == 0 {
+			t.Fatalf("no receipts in %s: %v", dir, err)
+		}
+		for _, file := range files {
+			data, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := verify(policy, data); err != nil {
+				t.Errorf("%s: %v", file, err)
+			}
+		}
+	}
+}
+
 // TestProofs checks what a real cluster left behind: a directory with a policy and
 // receipt files, such as the demo makes.
 func TestProofs(t *testing.T) {

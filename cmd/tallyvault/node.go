@@ -15,8 +15,8 @@ import (
 func nodeCommand() *cli.Command {
 	return &cli.Command{
 		Name:        "node",
-		Usage:       "prepare a machine to be a node of a committee",
-		Subcommands: []*cli.Command{nodeInitCommand(), nodeShowCommand()},
+		Usage:       "prepare a machine to be a node of a committee, and replace one",
+		Subcommands: []*cli.Command{nodeInitCommand(), nodeShowCommand(), nodeReplaceCommand(), nodeCancelCommand()},
 	}
 }
 
@@ -27,7 +27,8 @@ func nodeInitCommand() *cli.Command {
 		Description: `Makes three keys in DIR/keys: the node key (signs genesis, clocks and
 certificates), the cosigner key (signs checkpoints) and the sealing key (opens
 the log key). Writes DIR/node.json, signed by the first two. Send node.json to
-whoever assembles the genesis; the keys stay here.
+whoever assembles the genesis, or to an admin if the node replaces another; the keys
+stay here.
 
    tallyvault node init --name node-a --dir /var/lib/tallyvault \
       --peer-address a.example:7443 --api-address https://a.example:8443

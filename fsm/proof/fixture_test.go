@@ -137,3 +137,15 @@ func TestInteropExample(t *testing.T) {
 		golden(t, filepath.Join(dir, fmt.Sprintf("receipt-%d.tlog-proof", i)), f.receipt(t, i, signers...))
 	}
 }
+
+// So is a change of the committee: the transition meets the policy of either side.
+func TestInteropChange(t *testing.T) {
+	l := newLife(t)
+	dir := filepath.Join("..", "..", "interop", "testdata", "change")
+	step := l.steps[0]
+	for side, committee := range map[string]int{"before": 0, "after": 1} {
+		golden(t, filepath.Join(dir, side, "policy"), l.policyOf(committee).Format())
+		golden(t, filepath.Join(dir, side, "decided.tlog-proof"), step.Decided)
+	}
+	golden(t, filepath.Join(dir, "after", "effective.tlog-proof"), step.Effective)
+}

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/cloudflare/circl/sign/ed25519"
+
 	"github.com/tallyvault/tallyvault/fsm"
 	"github.com/tallyvault/tallyvault/fsm/envelope"
 	"github.com/tallyvault/tallyvault/fsm/genesis"
@@ -81,4 +83,12 @@ func (d *Dir) joins(g *genesis.Signed) error {
 		return fmt.Errorf("the replace_node command of %s is for cluster %x, the genesis is of cluster %s", d.Path, d.Join.Cluster, g.ClusterID())
 	}
 	return nil
+}
+
+// LogKey opens the journal's log key with this node's sealing key.
+func (d *Dir) LogKey(g *genesis.Signed) (ed25519.PrivateKey, error) {
+	if d.Join != nil {
+		return g.OpenSealed(d.Join.SealedLogKey, d.Sealing.Seed)
+	}
+	return g.OpenLogKey(d.Statement.Name, d.Sealing.Seed)
 }
