@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"runtime/pprof"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -42,7 +43,7 @@ type committee struct {
 	sockets []net.Listener // held until their node starts for the first time
 	people  map[string]ed25519.PrivateKey
 	nonces  map[string]uint64
-	salt    uint64
+	salt    atomic.Uint64 // tests write from several goroutines
 	change  func(*Config)
 	joins   map[int]*Join // of the nodes that genesis does not name
 
@@ -355,10 +356,9 @@ func fsmPayloadType(t testing.TB, name string) string {
 }
 
 func (c *committee) threshold() fsm.ThresholdHeader {
-	c.salt++
 	now := time.Now().UnixMilli()
 	h := fsm.ThresholdHeader{Cluster: c.genesis.Cluster, Era: c.era(), IssuedAt: now, ExpiresAt: now + 3_600_000}
-	copy(h.Salt[:], fmt.Sprintf("%016d", c.salt))
+	copy(h.Salt[:], fmt.Sprintf("%016d", c.salt.Add(1)))
 	return h
 }
 
