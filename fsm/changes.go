@@ -107,27 +107,19 @@ func (a *apply) keepChange(c Change) {
 }
 
 // takeEffect brings the pending change into effect if the cut that was cosigned
-// covers the decision, k of both committees have cosigned it, and the new node has:
-// that is its proof that it caught up and computed the same root. It does so only
-// with a tick, of which a leader has one in flight at a time: the statements of the
-// next one are collected when this is applied.
+// includes the decision and the new node has cosigned it: that is its proof that it
+// caught up and computed the same root. An accepted header has k of the committee at
+// that size; with the new node in the place of at most one of them, k of the committee
+// after it too.
+//
+// It does so only with a tick, of which a leader has one in flight at a time: the
+// statements of the next one are collected when this is applied.
 func (a *apply) takeEffect(cut Cut, c *Cosigned) {
 	pending := a.s.pending()
 	if pending == nil || len(a.entry.Statements) == 0 || cut.Size <= pending.Decided {
 		return
 	}
-	before, after, joined := 0, 0, false
-	for _, sig := range c.Signatures {
-		counts := a.s.members[sig.Node].CountsAt(cut.Size)
-		if counts {
-			before++
-		}
-		if sig.Node == pending.New || counts && sig.Node != pending.Old {
-			after++
-		}
-		joined = joined || sig.Node == pending.New
-	}
-	if k := int(a.s.genesis.Cosigners); !joined || before < k || after < k {
+	if !slices.ContainsFunc(c.Signatures, func(sig Cosignature) bool { return sig.Node == pending.New }) {
 		return
 	}
 	change := a.endChange(proof.PolicyEffective)

@@ -59,6 +59,7 @@ func busy(t testing.TB) *rig {
 	r.must(r.sign("oracle-a", r.attestation(5, 6)), r.sign("oracle-b", r.attestation(6, 6)))
 	r.must(r.sign("windy", r.rotation("windy", testKey("windy 2"), 2)))
 	r.people["windy-2"] = testKey("windy 2")
+	r.must(r.threshold(r.replacement("node-c", newcomer("node-d", 2))))
 	return r
 }
 
@@ -88,6 +89,7 @@ func (r *rig) oneOfEach() []*Command {
 		r.threshold(&SetOracleWeight{OracleWeight: genesis.OracleWeight{Market: "energy", Oracle: "oracle-a", Weight: 1 << 40}}),
 		r.threshold(&SetMarket{Market: row, ActivationEpoch: 3}), r.threshold(&SetMarket{Market: later, ActivationEpoch: 3}),
 		r.threshold(&Deposit{Account: "payer/village", Asset: "BLOCK", Amount: amount(1 << 40), Reference: "bank 2"}),
+		r.threshold(r.replacement("node-c", newcomer("node-e", 2))), r.threshold(&CancelReplacement{Node: "node-d"}),
 	}
 }
 

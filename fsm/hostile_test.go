@@ -50,6 +50,8 @@ func TestForeignStringsAreQuotedBriefly(t *testing.T) {
 		r.threshold(&Deposit{Account: "external/" + long, Asset: "BLOCK", Amount: amount(1), Reference: "x"}),
 		r.threshold(&Deposit{Account: "treasury", Asset: long, Amount: amount(1), Reference: "x"}),
 		r.threshold(&Deposit{Account: "treasury", Asset: "BLOCK", Amount: amount(1), Reference: long}),
+		r.threshold(&ReplaceNode{Old: long}), r.threshold(&ReplaceNode{Old: "node-c", Node: genesis.NodeStatement{Payload: []byte(long)}}),
+		r.threshold(&CancelReplacement{Node: long}),
 	}
 	const brief = 1_024
 	for _, c := range commands {
