@@ -29,5 +29,7 @@
 // holds. It only keeps strangers from bothering witnesses; the trust is in the
 // k cosignatures. It is made when genesis is assembled and sealed to each
 // node's X25519 key with HPKE (RFC 9180, DHKEM(X25519, HKDF-SHA256),
-// HKDF-SHA256, ChaCha20-Poly1305), info "tallyvault log key v1".
+// HKDF-SHA256, ChaCha20-Poly1305), info "tallyvault log key v1". A node that replaces
+// another gets it the same way, from a node that holds it, inside the replace_node
+// command; that command carries the new node's statement too (NodeStatement).
 package genesis
