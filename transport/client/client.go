@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptrace"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -25,9 +26,12 @@ import (
 const (
 	maxBody        = 64 << 20
 	defaultTimeout = 20 * time.Second
-	longestWait    = 40 * time.Second // a node's long-poll, with room to answer
-	firstPause     = 50 * time.Millisecond
-	longestPause   = 2 * time.Second
+	// defaultPatience is above what a busy cluster takes, and an election is longer
+	// anyway.
+	defaultPatience = time.Second
+	longestWait     = 40 * time.Second // a node's long-poll, with room to answer
+	firstPause      = 50 * time.Millisecond
+	longestPause    = 2 * time.Second
 )
 
 // Config says which cluster to talk to and how.
@@ -41,6 +45,9 @@ type Config struct {
 	Key ed25519.PrivateKey
 	// Timeout bounds one request to one node. Default 20 s.
 	Timeout time.Duration
+	// Patience is how long a node that is asked may be silent before the next one is
+	// asked beside it. Default 1 s.
+	Patience time.Duration
 }
 
 // Client sends commands to and reads from a cluster. It is safe for concurrent use.
@@ -61,6 +68,9 @@ func Dial(c Config) (*Client, error) {
 	}
 	if c.Timeout == 0 {
 		c.Timeout = defaultTimeout
+	}
+	if c.Patience == 0 {
+		c.Patience = defaultPatience
 	}
 	if c.Genesis != nil {
 		c.Cluster = c.Genesis.ClusterID()
@@ -101,6 +111,64 @@ type answer struct {
 	body       []byte
 	problem    *api.Problem // set if the answer is one
 	retryAfter time.Duration
+}
+
+// tried is what came of asking one node.
+type tried struct {
+	node   *endpoint
+	answer answer
+	sent   bool
+	err    error
+	// open says that another node may have got the same request and its answer is
+	// not known.
+	open bool
+}
+
+// ask makes one request to one node after the other until usable accepts an
+// answer, the node that answered last first. A node that says nothing for patience,
+// because it is paused or cut off, is not waited for: the next one is asked beside
+// it, and both are given up when one of them has helped. Only a request that a node
+// is to hold back is given its whole time. won is nil if no answer was usable.
+func (c *Client) ask(ctx context.Context, r request, usable func(tried) bool) (won *tried, all []tried) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	nodes := c.order()
+	answers := make(chan tried, len(nodes))
+	next, flying := 0, 0
+	begin := func() {
+		node := nodes[next]
+		next++
+		flying++
+		go func() {
+			a, sent, err := c.attempt(ctx, node, r)
+			answers <- tried{node: node, answer: a, sent: sent, err: err}
+		}()
+	}
+	begin()
+	patience := max(c.config.Patience, r.timeout)
+	impatience := time.NewTicker(patience)
+	defer impatience.Stop()
+	for flying > 0 {
+		select {
+		case t := <-answers:
+			flying--
+			t.open = flying > 0 || slices.ContainsFunc(all, func(before tried) bool { return before.err != nil && before.sent })
+			all = append(all, t)
+			if t.err == nil && usable(t) {
+				c.answered(t.node)
+				return &all[len(all)-1], all
+			}
+			if next < len(nodes) {
+				begin()
+				impatience.Reset(patience)
+			}
+		case <-impatience.C:
+			if next < len(nodes) {
+				begin()
+			}
+		}
+	}
+	return nil, all
 }
 
 // attempt makes one request to one node. sent says whether the node may have

@@ -15,7 +15,8 @@
 // # Sending
 //
 // [Client.Submit] sends the same bytes to one node after the other until one
-// knows the outcome or ctx ends. That is safe, since a command takes effect
+// knows the outcome or ctx ends; a node that is silent for [Config].Patience is not
+// waited for, the next one gets the same bytes beside it. That is safe, since a command takes effect
 // once, whoever brings it how often. When ctx ends before that, the error wraps
 // [ErrUnknown] if any node may have got the command: only the same bytes may
 // then be sent again.

@@ -39,19 +39,21 @@ func (c *Client) GetBytes(ctx context.Context, path string, query url.Values) ([
 	}
 	var last error
 	for round := 0; ; round++ {
+		won, all := c.ask(ctx, r, func(t tried) bool {
+			p := t.answer.problem
+			return p == nil || t.answer.status < 500 && p.Code != codeRateLimited
+		})
+		if won != nil && won.answer.problem == nil {
+			return won.answer.body, nil
+		}
+		if won != nil {
+			return nil, refused(won.answer.problem)
+		}
 		var asked time.Duration
-		for _, node := range c.order() {
-			a, _, err := c.attempt(ctx, node, r)
-			switch {
-			case err != nil:
-				last = err
-			case a.problem == nil:
-				c.answered(node)
-				return a.body, nil
-			case a.status >= 500 || a.problem.Code == codeRateLimited:
-				last, asked = a.problem, max(asked, a.retryAfter)
-			default:
-				return nil, refused(a.problem)
+		for _, t := range all {
+			asked, last = max(asked, t.answer.retryAfter), t.err
+			if t.err == nil {
+				last = t.answer.problem
 			}
 		}
 		if !pause(ctx, round, asked) {

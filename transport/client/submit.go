@@ -23,20 +23,27 @@ func (c *Client) Submit(ctx context.Context, e envelope.Envelope) (Outcome, erro
 	open := false // whether an attempt whose fate is not known was made
 	var last error
 	for round := 0; ; round++ {
+		var outcome Outcome
+		var verdict error
+		won, all := c.ask(ctx, r, func(t tried) bool {
+			open = open || t.open
+			outcome, verdict = c.judge(ctx, t.answer, e.Identity(), open)
+			if errors.Is(verdict, errAgain) {
+				open = open || t.answer.problem == nil || t.answer.problem.Unknown()
+				last = verdict
+				return false
+			}
+			return true
+		})
+		if won != nil {
+			return outcome, verdict
+		}
 		var asked time.Duration
-		for _, node := range c.order() {
-			a, sent, err := c.attempt(ctx, node, r)
-			if err != nil {
-				open, last = open || sent, err
-				continue
+		for _, t := range all {
+			asked = max(asked, t.answer.retryAfter)
+			if t.err != nil {
+				open, last = open || t.sent, t.err
 			}
-			outcome, err := c.judge(ctx, a, e.Identity(), open)
-			if !errors.Is(err, errAgain) {
-				c.answered(node)
-				return outcome, err
-			}
-			open = open || a.problem == nil || a.problem.Unknown()
-			last, asked = err, max(asked, a.retryAfter)
 		}
 		if !pause(ctx, round, asked) {
 			return Outcome{}, ended(open, last)
@@ -102,45 +109,54 @@ const maxBatchBytes = 4<<20 - 64<<10
 // the same bytes, until ctx ends.
 func (c *Client) SubmitBatch(ctx context.Context, envelopes []envelope.Envelope) []Result {
 	results := make([]Result, len(envelopes))
-	lines := make([][]byte, len(envelopes))
+	b := batch{lines: make([][]byte, len(envelopes)), ids: make([]envelope.Identity, len(envelopes)), results: results}
 	open := make([]int, len(envelopes))
 	for i, e := range envelopes {
-		lines[i], open[i] = e.JSON(), i
+		b.lines[i], b.ids[i], open[i] = e.JSON(), e.Identity(), i
 		results[i].Err = ErrUnavailable
 	}
 	for round := 0; len(open) > 0; round++ {
-		for _, node := range c.order() {
-			open = c.sendBatch(ctx, node, lines, open, results)
-			if len(open) == 0 {
-				return results
-			}
+		if open = c.sendBatch(ctx, b, open); len(open) == 0 {
+			break
 		}
 		if !pause(ctx, round, 0) {
-			return results
+			break
 		}
 	}
 	return results
 }
 
-// sendBatch sends the open lines to one node in as many requests as it takes
-// and returns those that are still open.
-func (c *Client) sendBatch(ctx context.Context, node *endpoint, lines [][]byte, open []int, results []Result) []int {
+// batch is what is sent, with what has come of it.
+type batch struct {
+	lines   [][]byte
+	ids     []envelope.Identity
+	results []Result
+}
+
+// sendBatch sends the open lines in as many requests as it takes and returns those
+// that are still open. The first request that no node takes ends the round: what
+// follows it must not come before it.
+func (c *Client) sendBatch(ctx context.Context, b batch, open []int) []int {
 	var left []int
 	for len(open) > 0 {
-		body, n := cutBatch(lines, open)
+		body, n := cutBatch(b.lines, open)
 		r := request{method: http.MethodPost, path: "/v1/commands:batch", body: body, contentType: "application/x-ndjson"}
-		a, sent, err := c.attempt(ctx, node, r)
-		if err == nil && a.problem != nil {
-			err, sent = a.problem, a.problem.Unknown()
-		}
-		if err != nil {
-			for _, i := range open[:n] {
-				unsettled(&results[i], sent, err)
+		won, all := c.ask(ctx, r, func(t tried) bool { return t.answer.problem == nil })
+		for _, t := range all {
+			err, sent := t.err, t.sent
+			if err == nil && t.answer.problem != nil {
+				err, sent = t.answer.problem, t.answer.problem.Unknown()
 			}
+			for _, i := range open[:n] {
+				if err != nil {
+					unsettled(&b.results[i], sent, err)
+				}
+			}
+		}
+		if won == nil {
 			return append(left, open...)
 		}
-		c.answered(node)
-		left = append(left, c.readBatch(a.body, open[:n], results)...)
+		left = append(left, c.readBatch(ctx, b, *won, open[:n])...)
 		open = open[n:]
 	}
 	return left
@@ -166,8 +182,10 @@ func cutBatch(lines [][]byte, open []int) ([]byte, int) {
 }
 
 // readBatch takes the lines of an answer. A line that is missing, because the
-// connection or the node ended, stays open as unknown.
-func (c *Client) readBatch(body []byte, open []int, results []Result) []int {
+// connection or the node ended, stays open as unknown. A door's refusal settles
+// only what no other attempt can have brought in.
+func (c *Client) readBatch(ctx context.Context, b batch, won tried, open []int) []int {
+	body, results := won.answer.body, b.results
 	var left []int
 	for n, i := range open {
 		line, rest, _ := bytes.Cut(body, []byte("\n"))
@@ -192,7 +210,13 @@ func (c *Client) readBatch(body []byte, open []int, results []Result) []int {
 			unsettled(&results[i], got.Problem.Unknown(), got.Problem)
 			left = append(left, i)
 		default:
+			unknown := won.open || errors.Is(results[i].Err, ErrUnknown)
 			results[i].Err = refused(got.Problem)
+			if unknown {
+				if outcome, err := c.Outcome(ctx, b.ids[i]); err == nil || outcome.ID != "" {
+					results[i] = Result{outcome, err}
+				}
+			}
 		}
 	}
 	return left
