@@ -34,7 +34,7 @@ func TestKillLeader(t *testing.T) {
 	if *full {
 		times = 20
 	}
-	r := newRig(t, site{})
+	r := newRig(t)
 	l := newLoad(r, 500)
 	l.resumed(time.Now(), resumeWithin, "the start")
 	var slowest time.Duration
@@ -53,7 +53,7 @@ func TestKillLeader(t *testing.T) {
 // Any node may die, and all of them at once.
 func TestKillRandomAndAll(t *testing.T) {
 	wide(t)
-	r := newRig(t, site{})
+	r := newRig(t)
 	l := newLoad(r, 500)
 	for range 4 {
 		n := r.nodes[r.random.IntN(len(r.nodes))]
@@ -80,11 +80,9 @@ func TestKillRandomAndAll(t *testing.T) {
 // A leader that sleeps past an election wakes up believing that it leads: it must
 // neither answer a linearizable read from its old state nor get an entry in.
 func TestPauseLeader(t *testing.T) {
-	lasts := []time.Duration{4 * time.Second}
-	if *full {
-		lasts = []time.Duration{2 * time.Second, 10 * time.Second, 4 * time.Second, 4 * time.Second}
-	}
-	r := newRig(t, site{})
+	wide(t)
+	lasts := []time.Duration{2 * time.Second, 10 * time.Second, 4 * time.Second, 4 * time.Second}
+	r := newRig(t)
 	l := newLoad(r, 500)
 	l.resumed(time.Now(), resumeWithin, "the start")
 	for _, last := range lasts {

@@ -9,16 +9,14 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 )
 
 var (
-	full    = flag.Bool("full", false, "run every fault, which takes some minutes")
-	soakFor = flag.Duration("soak", 0, "run the soak for so long")
-	seeded  = flag.Uint64("seed", 0, "repeat the draws of an earlier run")
+	full   = flag.Bool("full", false, "run every fault, which takes some minutes")
+	seeded = flag.Uint64("seed", 0, "repeat the draws of an earlier run")
 )
 
 // What the process that runs the tests inherits from the one that made its
@@ -30,12 +28,6 @@ const (
 
 // binary is the program under test.
 var binary string
-
-// lacking counts the tests that were skipped, by what the machine lacks.
-var lacking = struct {
-	sync.Mutex
-	tests map[string]int
-}{tests: map[string]int{}}
 
 func TestMain(m *testing.M) {
 	flag.Parse()
@@ -51,16 +43,8 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, "faults:", err)
 		os.Exit(1) //nolint:forbidigo // nothing has begun
 	}
-	run(m)
-}
-
-func run(m *testing.M) int {
 	binary = os.Getenv(binaryVariable)
-	code := m.Run()
-	for what, n := range lacking.tests {
-		fmt.Printf("SKIPPED: %d tests of faults, for lack of %s\n", n, what) //nolint:forbidigo // the last word of a test run
-	}
-	return code
+	m.Run() // its status is the process's
 }
 
 // outside builds the program and runs the tests in namespaces of their own, or
@@ -82,7 +66,8 @@ func outside(m *testing.M) (int, error) {
 	}
 	code, err := inside()
 	if errors.Is(err, errNoNamespaces) {
-		return run(m), nil
+		binary = program
+		return m.Run(), nil
 	}
 	return code, err
 }
@@ -137,27 +122,6 @@ func command(name string, args ...string) error {
 		return fmt.Errorf("%s %s: %w: %s", name, strings.Join(args, " "), err, out)
 	}
 	return nil
-}
-
-// need skips a test on a machine that lacks root, namespaces or a program.
-func need(t *testing.T, programs ...string) {
-	t.Helper()
-	if os.Getenv(insideVariable) == "" {
-		lack(t, "root and namespaces")
-	}
-	for _, p := range programs {
-		if _, err := exec.LookPath(p); err != nil {
-			lack(t, p)
-		}
-	}
-}
-
-func lack(t *testing.T, what string) {
-	t.Helper()
-	lacking.Lock()
-	lacking.tests[what]++
-	lacking.Unlock()
-	t.Skipf("SKIPPED: this machine lacks %s", what)
 }
 
 // wide skips a test of the wider set unless that was asked for.

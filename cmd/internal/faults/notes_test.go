@@ -68,18 +68,6 @@ func (n *notes) take(acts []act, results []client.Result) error {
 
 func (n *notes) close() error { return n.file.Close() }
 
-func (n *notes) accepted() int {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	count := 0
-	for _, a := range n.acts {
-		if a.accepted {
-			count++
-		}
-	}
-	return count
-}
-
 // first is when the first reading was answered as accepted that was sent after a
 // moment; false if none has been.
 func (n *notes) first(after time.Time) (time.Time, bool) {

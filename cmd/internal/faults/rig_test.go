@@ -10,7 +10,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -39,24 +38,15 @@ type rig struct {
 	nodes     []*node
 	watchers  []*client.Client
 	random    *rand.Rand
-	seed      uint64
 }
 
-// site is where a rig's nodes live; the zero value is loopback and one disk.
-type site struct {
-	nodes  int // 0 means three
-	places []trial.Place
-	spaces []string             // network namespaces, if there are any
-	disk   func(int) string     // directory of a node
-	wrap   func(*node) []string // command that a node is started under
-}
+// size is how many nodes a committee has.
+const size = 3
 
 // node is one process, and the next in its place.
 type node struct {
 	trial.Seat
-	rig   *rig
-	space string
-	wrap  func(*node) []string
+	rig *rig
 
 	process *os.Process
 	ended   chan struct{}
@@ -64,22 +54,17 @@ type node struct {
 	running atomic.Bool
 }
 
-func newRig(t *testing.T, s site) *rig {
+func newRig(t *testing.T) *rig {
 	t.Helper()
 	seed := *seeded
 	if seed == 0 {
 		seed = rand.Uint64()
 	}
 	t.Logf("seed %d", seed)
-	r := &rig{t: t, dir: t.TempDir(), random: rand.New(rand.NewPCG(seed, 1)), seed: seed}
-	if s.nodes == 0 {
-		s.nodes = 3
-	}
-	if s.places == nil {
-		var err error
-		if s.places, err = trial.LoopbackPlaces(s.nodes); err != nil {
-			t.Fatal(err)
-		}
+	r := &rig{t: t, dir: t.TempDir(), random: rand.New(rand.NewPCG(seed, 1))}
+	places, err := trial.LoopbackPlaces(size)
+	if err != nil {
+		t.Fatal(err)
 	}
 	g, err := genesis.Preset(genesis.ProfileCustom)
 	if err != nil {
@@ -89,17 +74,13 @@ func newRig(t *testing.T, s site) *rig {
 	row.QuorumThresholdPpm = 600_000 // two oracles of three
 	row.MaxPendingPerMeter, row.MaxLiveReadings = oracle.MaxPendingPerMeter, oracle.MaxLiveReadings
 	r.committee, err = trial.Found(trial.Plan{
-		Name: "faults", Dir: r.dir, NodeDir: s.disk, Places: s.places, Genesis: g, Oracles: 3,
+		Name: "faults", Dir: r.dir, Places: places, Genesis: g, Oracles: 3,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, seat := range r.committee.Seats {
-		n := &node{Seat: seat, rig: r, wrap: s.wrap}
-		if s.spaces != nil {
-			n.space = s.spaces[i]
-		}
-		r.nodes = append(r.nodes, n)
+	for _, seat := range r.committee.Seats {
+		r.nodes = append(r.nodes, &node{Seat: seat, rig: r})
 	}
 	if r.watchers, err = r.committee.Watchers(); err != nil {
 		t.Fatal(err)
@@ -148,12 +129,6 @@ func (n *node) start() {
 	line := []string{
 		binary, "serve", "--dir", n.Dir, "--genesis", n.rig.committee.File, "--ops-addr", n.Ops,
 		"--checks-per-second", "1000000", "--connections-per-address", "1024",
-	}
-	if n.wrap != nil {
-		line = append(n.wrap(n), line...)
-	}
-	if n.space != "" {
-		line = append([]string{"ip", "netns", "exec", n.space}, line...)
 	}
 	log, err := os.OpenFile(n.logFile(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -234,16 +209,7 @@ func (r *rig) ask(i int) (api.Status, error) {
 // ready waits until all nodes serve.
 func (r *rig) ready() {
 	r.t.Helper()
-	r.readyBut()
-}
-
-// readyBut waits until all nodes but some serve.
-func (r *rig) readyBut(except ...*node) {
-	r.t.Helper()
 	for i, n := range r.nodes {
-		if slices.Contains(except, n) {
-			continue
-		}
 		within(r.t, readyWithin, n.Name+" gets ready", func() error {
 			if !n.running.Load() {
 				r.t.Fatalf("%s has ended: %v", n.Name, n.err)
@@ -257,15 +223,12 @@ func (r *rig) readyBut(except ...*node) {
 	}
 }
 
-// leader is the node that leads, among those that are not left out.
-func (r *rig) leader(except ...*node) *node {
+// leader is the node that leads.
+func (r *rig) leader() *node {
 	r.t.Helper()
 	var found *node
 	within(r.t, readyWithin, "somebody leads", func() error {
 		for i, n := range r.nodes {
-			if slices.Contains(except, n) || !n.running.Load() {
-				continue
-			}
 			if s, err := r.ask(i); err == nil && s.Role == "leader" && s.Ready {
 				found = n
 				return nil
@@ -275,13 +238,6 @@ func (r *rig) leader(except ...*node) *node {
 	})
 	return found
 }
-
-// followers are the others.
-func (r *rig) followers(leader *node) []*node {
-	return slices.DeleteFunc(slices.Clone(r.nodes), func(n *node) bool { return n == leader })
-}
-
-func (r *rig) index(n *node) int { return slices.Index(r.nodes, n) }
 
 // tallyvault runs the program and demands that it is content.
 func (r *rig) tallyvault(args ...string) string {

@@ -182,9 +182,13 @@ func (s *scan) command(leaf uint64, frame, record []byte) error {
 		}
 		s.nonces[lane] = h.Nonce
 	}
-	if o.Refusal != nil {
-		return nil
+	if o.Refusal == nil {
+		return s.accepted(c, o)
 	}
+	return nil
+}
+
+func (s *scan) accepted(c *fsm.Command, o *fsm.Outcome) error {
 	switch body := c.Body().(type) {
 	case *fsm.SubmitReading:
 		return s.reading(o)
@@ -195,7 +199,7 @@ func (s *scan) command(leaf uint64, frame, record []byte) error {
 }
 
 func (s *scan) reading(o *fsm.Outcome) error {
-	id := envelope.Identity(o.ID)
+	id := o.ID
 	a := s.sent[id]
 	if a == nil {
 		return fmt.Errorf("leaf %d: an accepted reading that nobody sent", o.Leaf)
