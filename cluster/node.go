@@ -12,7 +12,6 @@ import (
 
 	"github.com/tallyvault/tallyvault/cluster/cosign"
 	"github.com/tallyvault/tallyvault/cluster/journal"
-	"github.com/tallyvault/tallyvault/cluster/logstore"
 	"github.com/tallyvault/tallyvault/cluster/metrics"
 	"github.com/tallyvault/tallyvault/cluster/peer"
 	"github.com/tallyvault/tallyvault/fsm"
@@ -28,7 +27,7 @@ type Node struct {
 	self   genesis.Node
 	peers  []string // names of the others
 
-	log       *logstore.Store
+	log       raftLog
 	journal   *journal.Journal
 	replica   *replica
 	port      *peer.Port
@@ -72,7 +71,7 @@ func New(c Config) (*Node, error) {
 	}
 	n := &Node{
 		config: c, dir: dataDir(c.Dir), index: index, self: self,
-		load: newFollowerLoad(), flights: newFlights(), cores: newCores(),
+		load: newFollowerLoad(c.RaftTimeout), flights: newFlights(), cores: newCores(),
 		over: make(chan struct{}), failed: make(chan error, 1),
 	}
 	for i, other := range c.Genesis.Nodes {
@@ -162,7 +161,7 @@ func (n *Node) openPort() error {
 	}
 	port, err := peer.New(peer.Config{
 		Cluster: n.config.Genesis.Cluster, Self: n.self.Name, Key: n.config.NodeKey, Members: members,
-		Listener: listener, Refused: n.measures.PeerRefused, Logger: n.config.Logger,
+		Listener: listener, Dial: n.config.PeerDial, Refused: n.measures.PeerRefused, Logger: n.config.Logger,
 	})
 	if err != nil {
 		return errors.Join(err, listener.Close())

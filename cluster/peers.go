@@ -7,7 +7,8 @@ import (
 )
 
 const (
-	// statusEvery is how often every peer is asked how it is doing.
+	// statusEvery is how often every peer is asked how it is doing, on networks for
+	// which Raft's timeout is a second. On slower ones all times here grow with it.
 	statusEvery = 250 * time.Millisecond
 	// statusTimeout bounds one such call.
 	statusTimeout = 2 * time.Second
@@ -30,13 +31,16 @@ type heard struct {
 
 // followerLoad knows how all peers are doing.
 type followerLoad struct {
-	changed signal // fires when a peer has answered, or failed to
+	changed signal        // fires when a peer has answered, or failed to
+	slower  time.Duration // by how many times the network is slower than usual
 
 	mu    sync.Mutex
 	peers map[string]heard
 }
 
-func newFollowerLoad() *followerLoad { return &followerLoad{peers: make(map[string]heard)} }
+func newFollowerLoad(raftTimeout time.Duration) *followerLoad {
+	return &followerLoad{peers: make(map[string]heard), slower: max(1, raftTimeout/defaultRaftTimeout)}
+}
 
 // watch asks one peer again and again, until ctx ends.
 func (f *followerLoad) watch(ctx context.Context, c *calls, peer string) {
@@ -49,7 +53,7 @@ func (f *followerLoad) watch(ctx context.Context, c *calls, peer string) {
 		}
 		// Silence is news too: a dead peer must not hold the leader back.
 		f.changed.fire()
-		if !pause(ctx, statusEvery) {
+		if !pause(ctx, statusEvery*f.slower) {
 			return
 		}
 	}
@@ -74,7 +78,7 @@ func (f *followerLoad) behind(proposed uint64) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, h := range f.peers {
-		alive := now.Sub(h.at) < freshStatus && now.Sub(h.advanced) < stuckAfter
+		alive := now.Sub(h.at) < freshStatus*f.slower && now.Sub(h.advanced) < stuckAfter*f.slower
 		if alive && h.status.Entry+maxBehind < proposed {
 			return true
 		}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/raft"
+	"go.etcd.io/bbolt"
 
 	"github.com/tallyvault/tallyvault/cluster/logstore"
 	"github.com/tallyvault/tallyvault/cluster/peer"
@@ -37,10 +38,19 @@ func newTransport(port *peer.Port, c Config) transport {
 	})}
 }
 
+// A raftLog is where Raft keeps its log, term and vote: a [logstore.Store], or in
+// simulations of many days one that lies in memory.
+type raftLog interface {
+	raft.LogStore
+	raft.StableStore
+	Stats() bbolt.Stats
+	Close() error
+}
+
 // openLog opens Raft's log, term and vote. A log that lost or changed anything it
 // acknowledged is refused, and the first failed write ends the node.
-func (n *Node) openLog() (*logstore.Store, error) {
-	return logstore.Open(logstore.Config{
+func (n *Node) openLog() (raftLog, error) {
+	store, err := logstore.Open(logstore.Config{
 		Path: n.dir.raftLog(),
 		Fail: func(err error) {
 			// Said at once: Raft panics when it cannot save its term.
@@ -48,6 +58,10 @@ func (n *Node) openLog() (*logstore.Store, error) {
 			n.fail(err)
 		},
 	})
+	if err != nil {
+		return nil, err // not store: a nil pointer in an interface is not nil
+	}
+	return store, nil
 }
 
 // raftConfig derives all of Raft's settings from ours.

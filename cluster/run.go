@@ -206,7 +206,7 @@ func (n *Node) newSession(ctx context.Context, r *raft.Raft) *session {
 	s := &session{
 		term: r.CurrentTerm(), raft: r, replica: n.replica, flights: n.flights, clock: n.config.Clock, clocks: n.clocks,
 		cosigns: &collector{finality: n.finality, calls: n.calls, self: n.index, observe: n.cutFinal},
-		load:    n.load, log: n.config.Logger,
+		load:    n.load, log: n.config.Logger, idleTick: n.config.IdleTick,
 		queue: newQueue(), ticks: make(chan *tick), slots: make(chan struct{}, maxInFlight),
 		over: n.over, ended: make(chan struct{}),
 	}
