@@ -152,12 +152,50 @@ func TestSilentNodeLeavesTheOutcomeUnknown(t *testing.T) {
 	}
 }
 
+// A client is not held up by a node that went silent while another one answers,
+// with single commands and batches, though it would wait a minute for it.
+func TestSilentNodeIsNotWaitedFor(t *testing.T) {
+	c := start(t, nil)
+	c.World()
+	ctx, cancel := context.WithTimeout(c.Context(), 15*time.Second)
+	defer cancel()
+	nonce := uint64(0)
+	next := func() envelope.Envelope {
+		nonce++
+		return c.Reading(nonce, 1000+nonce, base.Add(time.Duration(nonce)*time.Hour))
+	}
+	for what, submit := range map[string]func(*client.Client, envelope.Envelope) (client.Outcome, error){
+		"a command": func(cl *client.Client, e envelope.Envelope) (client.Outcome, error) { return cl.Submit(ctx, e) },
+		"a batch": func(cl *client.Client, e envelope.Envelope) (client.Outcome, error) {
+			r := cl.SubmitBatch(ctx, []envelope.Envelope{e})[0]
+			return r.Outcome, r.Err
+		},
+	} {
+		mute := relay(t, strings.TrimPrefix(c.Nodes[0].URL, "https://"))
+		cl, err := client.Dial(client.Config{
+			URLs: []string{"https://" + mute.address, c.Nodes[1].URL}, Genesis: c.Genesis, Timeout: time.Minute,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer cl.Close()
+		if _, err := submit(cl, next()); err != nil {
+			t.Fatal(err) // through the relay: pins and connection are there now
+		}
+		mute.silence()
+		if o, err := submit(cl, next()); err != nil || !o.Accepted {
+			t.Errorf("%s: %+v, %v", what, o, err)
+		}
+	}
+}
+
 // muting passes bytes between a client and a node until it is silenced; then it
 // drops what the node says.
 type muting struct {
 	address string
 	mu      sync.Mutex
 	muted   bool
+	open    []net.Conn
 }
 
 func (m *muting) silence() {
@@ -191,15 +229,33 @@ func relay(t *testing.T, to string) *muting {
 				in.Close()
 				continue
 			}
+			m.keep(in, out)
 			open.Go(func() { m.pass(out, in, false) })
 			open.Go(func() { m.pass(in, out, true) })
 		}
 	})
 	t.Cleanup(func() {
 		listener.Close()
+		m.hangUp()
 		open.Wait()
 	})
 	return m
+}
+
+func (m *muting) keep(conns ...net.Conn) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.open = append(m.open, conns...)
+}
+
+// hangUp ends the connections that a client holds open until they have been idle for
+// long: over a silent one it never learns that a request was given up.
+func (m *muting) hangUp() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, conn := range m.open {
+		conn.Close()
+	}
 }
 
 func (m *muting) pass(to, from net.Conn, answers bool) {

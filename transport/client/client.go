@@ -72,6 +72,9 @@ func Dial(c Config) (*Client, error) {
 	if c.Patience == 0 {
 		c.Patience = defaultPatience
 	}
+	if c.Timeout < 0 || c.Patience < 0 {
+		return nil, errors.New("timeout and patience must not be negative")
+	}
 	if c.Genesis != nil {
 		c.Cluster = c.Genesis.ClusterID()
 	}

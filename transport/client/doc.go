@@ -16,10 +16,10 @@
 //
 // [Client.Submit] sends the same bytes to one node after the other until one
 // knows the outcome or ctx ends; a node that is silent for [Config].Patience is not
-// waited for, the next one gets the same bytes beside it. That is safe, since a command takes effect
-// once, whoever brings it how often. When ctx ends before that, the error wraps
-// [ErrUnknown] if any node may have got the command: only the same bytes may
-// then be sent again.
+// waited for, the next one gets the same bytes beside it. That is safe, since a
+// command takes effect once, whoever brings it how often. When ctx ends before
+// that, the error wraps [ErrUnknown] if any node may have got the command: only
+// the same bytes may then be sent again.
 //
 // A refusal is a *[Refused]. If it is Logged, it is replicated and its nonce is
 // consumed; if not, a door said no and nothing was consumed.
