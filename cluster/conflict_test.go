@@ -315,11 +315,7 @@ func TestConflictingTailAfterCrash(t *testing.T) {
 				if err := sink.Close(); err != nil {
 					t.Fatal(err)
 				}
-				cached, err := raft.NewLogCache(logCacheEntries, log)
-				if err != nil {
-					t.Fatal(err)
-				}
-				store := newSnapshotStore(inner, &frontGuard{LogCache: cached}, nil)
+				store := newSnapshotStore(inner, &frontGuard{recentLog: &recentLog{LogStore: log}}, nil)
 				if err := store.settle(); (err != nil) != tc.refused {
 					t.Errorf("%s: %v", tc.name, err)
 				}

@@ -58,11 +58,7 @@ func (c *consensus) openLocked() (*incarnation, error) {
 	}
 	in := &incarnation{notify: make(chan bool, notifyBuffer), over: make(chan struct{})}
 	config := c.config(in.notify)
-	cached, err := raft.NewLogCache(logCacheEntries, c.log)
-	if err != nil {
-		return nil, err
-	}
-	logs := &frontGuard{LogCache: cached}
+	logs := &frontGuard{recentLog: &recentLog{LogStore: c.log}}
 	store := newSnapshotStore(c.snapshots, logs, c.replica)
 	if err := store.settle(); err != nil {
 		return nil, err
@@ -71,6 +67,7 @@ func (c *consensus) openLocked() (*incarnation, error) {
 	if err := c.bootstrap(config, logs, store, transport); err != nil {
 		return nil, errors.Join(err, closeTransport(transport))
 	}
+	var err error
 	if in.replayed, err = logs.LastIndex(); err != nil {
 		return nil, errors.Join(fmt.Errorf("read Raft's log: %w", err), closeTransport(transport))
 	}
@@ -144,7 +141,7 @@ func closeTransport(t raft.Transport) error {
 // frontGuard is Raft's log as Raft sees it. After an installed snapshot Raft deletes
 // from the front without a look at what there is.
 type frontGuard struct {
-	*raft.LogCache
+	*recentLog
 	opposed atomic.Bool // the log is another history than the newest snapshot's
 }
 
@@ -156,7 +153,7 @@ func (g *frontGuard) DeleteRange(from, to uint64) error {
 	if err != nil || last == 0 || g.opposed.Load() && to < last {
 		return err
 	}
-	return g.LogCache.DeleteRange(from, to)
+	return g.recentLog.DeleteRange(from, to)
 }
 
 // stateMachine is the replica as one incarnation of Raft sees it.

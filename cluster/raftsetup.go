@@ -12,8 +12,6 @@ import (
 )
 
 const (
-	// logCacheEntries are kept in memory for followers that are a little behind.
-	logCacheEntries = 512
 	// maxAppendEntries go into one message to a follower and one batch of Apply.
 	maxAppendEntries = 64
 	// keptSnapshots are on disk at a time.

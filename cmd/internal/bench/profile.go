@@ -74,3 +74,17 @@ func fetch(ctx context.Context, url, path string) error {
 	_, err = io.Copy(file, response.Body)
 	return errors.Join(err, file.Close())
 }
+
+// heaps writes what each node's memory holds, as of its last collection of garbage.
+func (p *phase) heaps(ctx context.Context) error {
+	if p.config.Profiles == "" || !p.site.own() {
+		return nil
+	}
+	for _, n := range p.site.nodes {
+		err := fetch(ctx, fmt.Sprintf("http://%s/debug/pprof/heap", n.ops), filepath.Join(p.config.Profiles, n.name+".heap.pprof"))
+		if err != nil {
+			return fmt.Errorf("heap profile of %s: %w", n.name, err)
+		}
+	}
+	return nil
+}

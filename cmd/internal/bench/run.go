@@ -206,6 +206,9 @@ func (r rig) ingest(ctx context.Context, s *Summary) error {
 		return err
 	}
 	stop()
+	if err := p.heaps(ctx); err != nil {
+		return err
+	}
 	after, err := p.diskUsed()
 	if err != nil {
 		return err
