@@ -46,6 +46,9 @@ type Config struct {
 	SnapshotThreshold uint64
 	SnapshotInterval  time.Duration
 	TrailingLogs      uint64
+	// DiskTimeout is how long one write or sync in Dir may take before the node leaves
+	// its peers and ends. The default is 10 s.
+	DiskTimeout time.Duration
 }
 
 // A Join is how a node comes in that genesis does not name.
@@ -89,6 +92,12 @@ func (c Config) normal() (Config, error) {
 	}
 	if c.RaftTimeout < minRaftTimeout || c.RaftTimeout > maxRaftTimeout {
 		return c, fmt.Errorf("raft timeout %s: want %s to %s", c.RaftTimeout, minRaftTimeout, maxRaftTimeout)
+	}
+	if c.DiskTimeout == 0 {
+		c.DiskTimeout = defaultDiskTimeout
+	}
+	if c.DiskTimeout < minDiskTimeout || c.DiskTimeout > maxDiskTimeout {
+		return c, fmt.Errorf("disk timeout %s: want %s to %s", c.DiskTimeout, minDiskTimeout, maxDiskTimeout)
 	}
 	if c.SnapshotInterval < 0 {
 		return c, errors.New("the snapshot interval is negative")

@@ -78,6 +78,10 @@
 // replaying the log writes the same bytes again; a byte that differs ends the node.
 // The first write that fails ends the node too, before anybody is answered.
 //
+// A write or sync that does not come back within 10 s ends it as well (diskwatch.go):
+// the node closes its peer port first, since Raft's heartbeats would go on and keep the
+// lead where nothing can be committed, and Run returns without waiting for anything.
+//
 // A node whose state came as a snapshot from the leader may have a journal that ends
 // before it. It takes part in Raft, but does not cosign and serves no receipts until
 // it has fetched the missing leaves and outcomes from peers and found them to lead to

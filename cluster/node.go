@@ -26,6 +26,7 @@ type Node struct {
 	self   genesis.Node
 	roster *roster
 
+	disk      *diskWatch
 	log       *logstore.Store
 	journal   *journal.Journal
 	replica   *replica
@@ -67,7 +68,7 @@ func New(c Config) (*Node, error) {
 		return nil, err
 	}
 	n := &Node{
-		config: c, dir: dataDir(c.Dir), self: self,
+		config: c, dir: dataDir(c.Dir), self: self, disk: newDiskWatch(c.Dir, c.DiskTimeout),
 		flights: newFlights(), cores: newCores(),
 		over: make(chan struct{}), failed: make(chan error, 1),
 	}
@@ -100,7 +101,7 @@ func (n *Node) open(logKey ed25519.PrivateKey) error {
 	if n.journal, err = journal.Open(n.dir.journal()); err != nil {
 		return err
 	}
-	if n.replica, err = newReplica(g, n.journal, n.cores); err != nil {
+	if n.replica, err = newReplica(g, n.journal, n.disk, n.cores); err != nil {
 		return err
 	}
 	if n.measures, err = metrics.NewNode(n.config.Registry, peer.Reasons()); err != nil {

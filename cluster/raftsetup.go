@@ -46,7 +46,7 @@ func newTransport(port *peer.Port, c Config) transport {
 // acknowledged is refused, and the first failed write ends the node.
 func (n *Node) openLog() (*logstore.Store, error) {
 	return logstore.Open(logstore.Config{
-		Path: n.dir.raftLog(),
+		Path: n.dir.raftLog(), Watch: n.disk.begin,
 		Fail: func(err error) {
 			// Said at once: Raft panics when it cannot save its term.
 			n.config.Logger.Error("Raft's log has failed, the node ends", "error", err)

@@ -23,6 +23,7 @@ import (
 type replica struct {
 	genesis *genesis.Signed
 	journal *journal.Journal
+	disk    *diskWatch
 	cores   cores
 	known   knownEntries
 	fail    func(error)    // ends the process
@@ -64,12 +65,12 @@ var _ raft.BatchingFSM = (*replica)(nil)
 // errStopped is the answer to entries that come after a failed write.
 var errStopped = errors.New("the node has stopped applying entries")
 
-func newReplica(g *genesis.Signed, j *journal.Journal, c cores) (*replica, error) {
+func newReplica(g *genesis.Signed, j *journal.Journal, d *diskWatch, c cores) (*replica, error) {
 	machine, err := fsm.New(g)
 	if err != nil {
 		return nil, err
 	}
-	r := &replica{genesis: g, journal: j, cores: c, machine: machine}
+	r := &replica{genesis: g, journal: j, disk: d, cores: c, machine: machine}
 	r.view.Store(machine.View())
 	return r, nil
 }
@@ -186,6 +187,7 @@ func (r *replica) store(result *fsm.Result, view *fsm.View) error {
 		r.gap.hold(result, view)
 		return nil
 	}
+	defer r.disk.begin("write to the journal")()
 	return record(r.journal, result)
 }
 
@@ -243,13 +245,14 @@ func (r *replica) complete() bool {
 
 // Snapshot implements raft.FSM in constant time.
 func (r *replica) Snapshot() (raft.FSMSnapshot, error) {
-	return &snapshot{view: r.view.Load(), journal: r.journal}, nil
+	return &snapshot{view: r.view.Load(), journal: r.journal, disk: r.disk}, nil
 }
 
 // A snapshot is a view on its way to disk.
 type snapshot struct {
 	view    *fsm.View
 	journal *journal.Journal
+	disk    *diskWatch
 }
 
 // Persist implements raft.FSMSnapshot. The journal goes to disk first: once the
@@ -259,7 +262,9 @@ func (s *snapshot) Persist(sink raft.SnapshotSink) error {
 	if k, ok := sink.(*snapshotSink); ok {
 		k.own = true
 	}
-	err := s.journal.Sync()
+	work := s.disk.beginSteps("sync the journal")
+	err := s.journal.SyncInSteps(work.step)
+	work.end()
 	if err == nil {
 		err = s.view.WriteSnapshot(sink)
 	}

@@ -36,7 +36,7 @@ func hashesOf(leaves ...[]byte) []tlog.Hash {
 // newTestReplica is a replica without Raft.
 func newTestReplica(t *testing.T, c *committee) *replica {
 	t.Helper()
-	r, err := newReplica(c.genesis, openJournal(t), newCores())
+	r, err := newReplica(c.genesis, openJournal(t), newDiskWatch("", defaultDiskTimeout), newCores())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -191,7 +191,7 @@ func TestReplay(t *testing.T) {
 	cmd := c.deposit("replayed")
 	apply(&fsm.Entry{Number: 2, At: time.Now().UnixMilli(), Commands: []*fsm.Command{cmd, c.deposit("too")}})
 	apply(c.tick(r.view.Load(), true))
-	again, err := newReplica(c.genesis, r.journal, newCores())
+	again, err := newReplica(c.genesis, r.journal, r.disk, newCores())
 	if err != nil {
 		t.Fatal(err)
 	}

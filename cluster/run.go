@@ -29,7 +29,31 @@ const (
 // Run takes part in the cluster until ctx ends or something fatal happens, and
 // returns that. It may be called once. A node that fails stops at once; one whose
 // ctx ends first drains and hands over the lead.
+//
+// A [*HungDiskError] is returned while goroutines of the node still wait for its disk.
+// Then the process must end.
 func (n *Node) Run(ctx context.Context) error {
+	ended := make(chan error, 1)
+	go func() { ended <- n.run(ctx) }()
+	look := time.NewTicker(n.disk.every)
+	defer look.Stop()
+	for {
+		select {
+		case err := <-ended:
+			return err
+		case <-look.C:
+			if err := n.disk.look(); err != nil {
+				// This first: Raft's heartbeats would keep the lead here. Nothing before it
+				// may touch a disk, not even a log.
+				n.port.Close()
+				n.fail(err)
+				return err
+			}
+		}
+	}
+}
+
+func (n *Node) run(ctx context.Context) error {
 	running, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	var wait sync.WaitGroup

@@ -191,7 +191,10 @@ func (j *Journal) halt(err error) {
 
 // Sync makes durable what was appended and put before it was called, and writes
 // the mark that says so.
-func (j *Journal) Sync() error {
+func (j *Journal) Sync() error { return j.SyncInSteps(func(string) {}) }
+
+// SyncInSteps is Sync. It says what it is about to wait for, step by step.
+func (j *Journal) SyncInSteps(step func(what string)) error {
 	j.syncing.Lock()
 	defer j.syncing.Unlock()
 	if j.closed {
@@ -200,14 +203,14 @@ func (j *Journal) Sync() error {
 	if err := j.writable(); err != nil {
 		return err
 	}
-	if err := j.sync(); err != nil {
+	if err := j.sync(step); err != nil {
 		return j.fail(fmt.Errorf("sync journal: %w", err))
 	}
 	j.workers.wake()
 	return nil
 }
 
-func (j *Journal) sync() error {
+func (j *Journal) sync(step func(what string)) error {
 	j.write.Lock()
 	m := mark{leaves: j.Size(), outcomes: j.OutcomeCount(), root: j.edge.Root()}
 	files := []*os.File{j.hashes.file}
@@ -223,6 +226,7 @@ func (j *Journal) sync() error {
 	j.write.Unlock()
 
 	for _, f := range files {
+		step("sync the journal's " + filepath.Base(f.Name()))
 		if err := f.Sync(); err != nil {
 			return err
 		}
@@ -232,10 +236,12 @@ func (j *Journal) sync() error {
 			return err
 		}
 	}
+	step("write the journal's index")
 	removable, err := j.index.persist(captured, &m)
 	if err != nil {
 		return err
 	}
+	step("write the journal's mark")
 	// The mark comes last: everything it speaks of is on disk.
 	if err := replaceFile(filepath.Join(j.dir, markName), m.format()); err != nil {
 		return err
@@ -263,7 +269,7 @@ func (j *Journal) Close() error {
 	var err error
 	if !j.readOnly {
 		if err = j.failure.get(); err == nil {
-			err = j.sync()
+			err = j.sync(func(string) {})
 		}
 		j.halt(ErrClosed)
 	}

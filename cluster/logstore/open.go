@@ -30,6 +30,9 @@ type Config struct {
 	// Progress is told from time to time how many bytes have been checked at opening.
 	// It may be nil.
 	Progress func(checked, total uint64)
+	// Watch is told of each write that begins, in words, and its result of its end. A
+	// write that hangs can be noticed so. It may be nil.
+	Watch func(what string) (end func())
 }
 
 // Create makes the mark of a log that has never been written, once in a node's life:
@@ -84,6 +87,9 @@ func Open(c Config) (*Store, error) {
 	if c.Progress == nil {
 		c.Progress = func(uint64, uint64) {}
 	}
+	if c.Watch == nil {
+		c.Watch = func(string) func() { return func() {} }
+	}
 	file, m, err := openMark(c.Path + markSuffix)
 	if err != nil {
 		return nil, err
@@ -106,7 +112,7 @@ func openChecked(c Config, file *markFile, m mark) (*Store, error) {
 		}
 		return nil, err
 	}
-	s := &Store{path: c.Path, mark: file, id: m.store, settings: found.settings, chain: found.chain, sets: m.sets}
+	s := &Store{path: c.Path, mark: file, id: m.store, settings: found.settings, chain: found.chain, sets: m.sets, watch: c.Watch}
 	for _, have := range found.settings {
 		s.sets = max(s.sets, have.set)
 	}

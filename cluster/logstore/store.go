@@ -26,6 +26,7 @@ type Store struct {
 	id      digest
 	bolt    backend
 	failure failure
+	watch   func(what string) (end func())
 
 	// write is held from before bolt's transaction until after the mark, so that the
 	// mark never speaks of something that another writer is about to take back.
@@ -142,8 +143,7 @@ func (s *Store) boltAgrees() error {
 
 // Close syncs the mark and closes the files. After a failure it only closes them.
 func (s *Store) Close() error {
-	s.write.Lock()
-	defer s.write.Unlock()
+	defer s.begin("close Raft's log")()
 	var err error
 	failed := s.failure.get()
 	if failed == nil {

@@ -19,8 +19,7 @@ func (s *Store) StoreLogs(logs []*raft.Log) error {
 }
 
 func (s *Store) storeLogs(logs []*raft.Log) error {
-	s.write.Lock()
-	defer s.write.Unlock()
+	defer s.begin("append to Raft's log")()
 	if err := s.failure.get(); err != nil || len(logs) == 0 {
 		return err
 	}
@@ -57,8 +56,7 @@ func (s *Store) DeleteRange(from, to uint64) error {
 }
 
 func (s *Store) deleteRange(from, to uint64) error {
-	s.write.Lock()
-	defer s.write.Unlock()
+	defer s.begin("delete from Raft's log")()
 	if err := s.failure.get(); err != nil {
 		return err
 	}
@@ -90,8 +88,7 @@ func (s *Store) Set(key, value []byte) error {
 // set must have the mark on disk before it returns: Raft answers with its term and
 // its vote, and may never answer otherwise.
 func (s *Store) set(key string, value []byte) error {
-	s.write.Lock()
-	defer s.write.Unlock()
+	defer s.begin("store Raft's term or vote")()
 	if err := s.failure.get(); err != nil {
 		return err
 	}
@@ -126,6 +123,17 @@ func (s *Store) GetUint64(key []byte) (uint64, error) {
 		return 0, fmt.Errorf("raft's %s is no number", key)
 	}
 	return binary.BigEndian.Uint64(value), nil
+}
+
+// begin makes the caller the only writer and has it watched from then on: waiting for
+// another one is no sign of a disk that hangs.
+func (s *Store) begin(what string) (end func()) {
+	s.write.Lock()
+	over := s.watch(what)
+	return func() {
+		over()
+		s.write.Unlock()
+	}
 }
 
 // state is what the mark is to say, of the log as it stands and perhaps as it will

@@ -55,7 +55,29 @@ func (p *Port) connect(ctx context.Context, member, protocol string) (net.Conn, 
 		_ = raw.Close()
 		return nil, err
 	}
-	return conn, nil
+	c := &outgoing{conn, p}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		_ = raw.Close()
+		return nil, net.ErrClosed
+	}
+	p.dialled[c] = struct{}{}
+	return c, nil
+}
+
+// outgoing is a connection that this node has opened to a member.
+type outgoing struct {
+	*tls.Conn
+	port *Port
+}
+
+// Close ends the connection.
+func (c *outgoing) Close() error {
+	c.port.mu.Lock()
+	delete(c.port.dialled, c)
+	c.port.mu.Unlock()
+	return c.Conn.Close()
 }
 
 // raftStream is the port as one of Raft's transports sees it.

@@ -68,9 +68,11 @@ type Port struct {
 	calls  *queue
 	spoken atomic.Bool // whether anybody accepts Raft's connections
 
-	mu     sync.Mutex // guards open and closed
-	open   map[*Conn]struct{}
-	closed bool
+	mu   sync.Mutex // guards open, dialled and closed
+	open map[*Conn]struct{}
+	// dialled are the connections that this node has opened to its peers.
+	dialled map[*outgoing]struct{}
+	closed  bool
 
 	tickets chan struct{}  // one for each handshake that may run
 	running sync.WaitGroup // handshakes
@@ -87,7 +89,7 @@ func New(c Config) (*Port, error) {
 		cluster: c.Cluster, self: c.Self, certificate: cert,
 		listener: c.Listener, refused: c.Refused, log: c.Logger,
 		raft: newQueue(c.Self), calls: newQueue(c.Self),
-		open: map[*Conn]struct{}{}, tickets: make(chan struct{}, MaxHandshakes),
+		open: map[*Conn]struct{}{}, dialled: map[*outgoing]struct{}{}, tickets: make(chan struct{}, MaxHandshakes),
 	}
 	p.SetMembers(c.Members)
 	me, err := p.memberByName(c.Self)
@@ -247,10 +249,16 @@ func (p *Port) connections() []*Conn {
 	return list
 }
 
-// Close stops listening and ends every connection. It may be called twice.
+// Close stops listening and ends every connection, the dialled ones first and at
+// once: Raft's heartbeats go out on these. It may be called twice.
 func (p *Port) Close() {
 	p.mu.Lock()
 	p.closed = true
+	for c := range p.dialled {
+		// Below TLS, since a last word to a peer that does not read may take seconds.
+		_ = c.NetConn().Close()
+	}
+	clear(p.dialled)
 	p.mu.Unlock()
 	_ = p.listener.Close()
 	_ = p.raft.Close()

@@ -339,3 +339,23 @@ func TestLimits(t *testing.T) {
 		}
 	}
 }
+
+// What a port has dialled ends with it, and nothing is dialled any more: a node that
+// leaves its peers must not go on sending heartbeats.
+func TestCloseEndsWhatWasDialled(t *testing.T) {
+	r := newRig(t, "a", "b")
+	a, _ := r.port("a", cluster, r.members)
+	b, _ := r.port("b", cluster, r.members)
+	b.Raft()
+	conn, err := a.Raft().Dial("b", HandshakeTimeout)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.Close()
+	if _, err := conn.Write([]byte("heartbeat")); err == nil {
+		t.Error("the connection is still open")
+	}
+	if conn, err := a.Raft().Dial("b", HandshakeTimeout); err == nil {
+		t.Error("a closed port dials", conn.Close())
+	}
+}

@@ -25,6 +25,10 @@ import (
 // this machine only, since it speaks plain HTTP.
 const opsDefault = "127.0.0.1:9401"
 
+// leaveWithin is how long a node whose disk hangs waits for its doors to close, which
+// give requests under way three seconds.
+const leaveWithin = 5 * time.Second
+
 func serveCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "serve",
@@ -60,6 +64,7 @@ and memory (/debug/pprof/, for Go's pprof) are on --ops-addr.`,
 			&cli.Uint64Flag{Name: "snapshot-threshold", Usage: "entries after which a snapshot is taken (default 8192)"},
 			&cli.DurationFlag{Name: "snapshot-interval", Usage: "how often to look whether one is due (default 2m)"},
 			&cli.Uint64Flag{Name: "trailing-logs", Usage: "entries kept behind a snapshot for followers that lag (default 10240)"},
+			&cli.DurationFlag{Name: "disk-timeout", Usage: "how long one write to the data directory may take before the node leaves its peers and ends (default 10s)"},
 		}, logFlags()...),
 		Action: serve,
 	}
@@ -176,6 +181,7 @@ func (s *seat) open(c *cli.Context) error {
 		PeerListener: s.peer, Logger: s.log, Registry: s.registry,
 		RaftTimeout: c.Duration("raft-timeout"), SnapshotThreshold: c.Uint64("snapshot-threshold"),
 		SnapshotInterval: c.Duration("snapshot-interval"), TrailingLogs: c.Uint64("trailing-logs"),
+		DiskTimeout: c.Duration("disk-timeout"),
 	})
 	if err != nil {
 		return fmt.Errorf("opening the node: %w", err)
@@ -230,6 +236,7 @@ func (s *seat) announce(c *cli.Context) error {
 // has let in still needs the node.
 func (s *seat) run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
+	hung := make(chan error, 1)
 	nodeCtx, stopNode := context.WithCancel(context.Background())
 	defer stopNode()
 	group.Go(func() error {
@@ -241,17 +248,41 @@ func (s *seat) run(ctx context.Context) error {
 		if err == nil && ctx.Err() == nil {
 			err = errors.New("the node stopped by itself")
 		}
+		if _, hangs := errors.AsType[*cluster.HungDiskError](err); hangs {
+			hung <- err
+		}
 		return err
 	})
 	if s.ops != nil {
 		ops := transport.Ops{Ready: s.node.Ready, Gatherer: s.registry, Logger: s.log}
 		group.Go(func() error { return ops.Run(ctx, s.ops) })
 	}
-	err := group.Wait()
-	if err == nil {
-		s.log.Info("stopped in order")
+	ended := make(chan error, 1)
+	go func() { ended <- group.Wait() }()
+	select {
+	case err := <-ended:
+		if err == nil {
+			s.log.Info("stopped in order")
+		}
+		return err
+	case err := <-hung:
+		return s.leave(err, ended)
 	}
-	return err
+}
+
+// leave ends a node whose disk hangs. The doors are closed as well as can be, since
+// the kernel keeps open what the process had open for as long as one thread of it
+// waits for the disk; but something in them may wait for the disk, too.
+func (s *seat) leave(hung error, ended <-chan error) error {
+	s.log.Error("the node ends", "err", hung)
+	timer := time.NewTimer(leaveWithin)
+	defer timer.Stop()
+	select {
+	case err := <-ended:
+		return err
+	case <-timer.C:
+		return hung
+	}
 }
 
 // hostPort takes the address to listen on out of a node's API address.
