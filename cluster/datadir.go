@@ -58,17 +58,20 @@ func (d dataDir) claim(g *genesis.Signed, era, node string) error {
 	}
 	var have owner
 	if err := json.Unmarshal(data, &have); err != nil {
-		return fmt.Errorf("read %s: %w", d.identity(), err)
+		return fmt.Errorf("%s is damaged: %w; %s", d.identity(), err, wayBack)
 	}
+	var wrong error
 	switch {
 	case have.Cluster != want.Cluster:
-		return fmt.Errorf("%s belongs to cluster %s; this genesis is of cluster %s", d, have.Cluster, want.Cluster)
+		wrong = fmt.Errorf("%s belongs to cluster %s; this genesis is of cluster %s", d, have.Cluster, want.Cluster)
 	case have.Era != want.Era:
-		return fmt.Errorf("%s is of era %s; this genesis is of era %s", d, have.Era, want.Era)
+		wrong = fmt.Errorf("%s is of era %s; this genesis is of era %s", d, have.Era, want.Era)
 	case have.Node != want.Node:
-		return fmt.Errorf("%s belongs to node %s; these keys are node %s's", d, have.Node, want.Node)
+		wrong = fmt.Errorf("%s belongs to node %s; these keys are node %s's", d, have.Node, want.Node)
+	default:
+		return nil
 	}
-	return nil
+	return fmt.Errorf("%w. So says %s; if nobody has mixed directories up, that file is damaged: %s", wrong, d.identity(), wayBack)
 }
 
 // create writes the owner last: a crash before leaves a directory that is empty as
@@ -76,7 +79,7 @@ func (d dataDir) claim(g *genesis.Signed, era, node string) error {
 func (d dataDir) create(o owner, origin string) error {
 	for _, path := range []string{d.raftLog(), d.journal(), d.checkpoint()} {
 		if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("%s exists, but %s, which says whose it is, does not", path, d.identity())
+			return fmt.Errorf("%s exists, but %s, which says whose it is, does not: %s", path, d.identity(), wayBack)
 		}
 	}
 	if err := os.MkdirAll(d.raft(), 0o700); err != nil {

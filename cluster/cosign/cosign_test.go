@@ -171,6 +171,24 @@ func TestOpenRefuses(t *testing.T) {
 			t.Errorf("%q is opened", content)
 		}
 	}
+	// Any one bit of a whole file.
+	if err := save(path, s.Last()); err != nil {
+		t.Fatal(err)
+	}
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 8 * (len(whole) - 1) { // the last byte ends the line
+		altered := bytes.Clone(whole)
+		altered[i/8] ^= 1 << (i % 8)
+		if err := os.WriteFile(path, altered, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if again, err := Open(path, origin, "cluster/a", key); err == nil && again.Last() != s.Last() {
+			t.Errorf("%q is opened", altered)
+		}
+	}
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}

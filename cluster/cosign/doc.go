@@ -16,7 +16,10 @@
 // node refuses to start, because a node that forgot what it signed might
 // contradict itself.
 //
-//	{"origin":"<origin>","size":"923748","root":"<hex>"}
+//	{"origin":"<origin>","size":"923748","root":"<hex>","sum":"<hex>"}
+//
+// The sum is the SHA-256 of the lines "tallyvault signed 1", origin, size and root. A
+// damaged file is no better than a missing one.
 //
 // # Published
 //

@@ -40,7 +40,8 @@ func OpenPublication(path string, policyAt func(size uint64) proof.Policy) (*Pub
 		return nil, fmt.Errorf("read the published checkpoint: %w", err)
 	}
 	if p.newest, err = Verify(policyAt, note); err != nil {
-		return nil, fmt.Errorf("the published checkpoint in %s: %w", path, err)
+		return nil, fmt.Errorf("the published checkpoint in %s is damaged, or another cluster's: %w; "+
+			"everybody may have this file, so remove it alone, and the node takes the next one from its peers", path, err)
 	}
 	return p, nil
 }

@@ -1,6 +1,7 @@
 package cosign
 
 import (
+	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -37,7 +38,19 @@ type last struct {
 	Origin string `json:"origin"`
 	Size   uint64 `json:"size,string"`
 	Root   string `json:"root"`
+	// Sum is over the others. A flipped bit must not make the node forget what it
+	// signed, or refuse to sign for ever.
+	Sum string `json:"sum"`
 }
+
+func (l last) sum() string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "tallyvault signed 1\n%s\n%d\n%s\n", l.Origin, l.Size, l.Root))
+	return hex.EncodeToString(sum[:])
+}
+
+// replaced is the way back of a node that does not know what it signed.
+const replaced = "this node may have signed what it no longer knows of and must not sign again: " +
+	"keep its directory, and replace it by a new node (the committee's threshold command replace_node, see runbooks/replace-node.md)"
 
 // A Signer signs checkpoints of one origin with the cosigner key. Its methods may
 // be called from several goroutines.
@@ -60,7 +73,9 @@ func Create(path, origin string) error {
 }
 
 func save(path string, cp proof.Checkpoint) error {
-	data, err := json.Marshal(last{cp.Origin, cp.Size, hex.EncodeToString(cp.Root[:])})
+	l := last{Origin: cp.Origin, Size: cp.Size, Root: hex.EncodeToString(cp.Root[:])}
+	l.Sum = l.sum()
+	data, err := json.Marshal(l)
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
@@ -72,18 +87,21 @@ func save(path string, cp proof.Checkpoint) error {
 func Open(path, origin, name string, key ed25519.PrivateKey) (*Signer, error) {
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%s is missing: this node no longer knows what it signed and must not sign again; rebuild it under a new name", path)
+		return nil, fmt.Errorf("%s is missing: %s", path, replaced)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read the last signed checkpoint: %w", err)
 	}
 	var l last
 	if err := json.Unmarshal(data, &l); err != nil {
-		return nil, fmt.Errorf("read the last signed checkpoint in %s: %w", path, err)
+		return nil, fmt.Errorf("%s is damaged: %w; %s", path, err, replaced)
+	}
+	if l.Sum != l.sum() {
+		return nil, fmt.Errorf("%s is damaged: its checksum is wrong; %s", path, replaced)
 	}
 	root, err := hex.DecodeString(l.Root)
 	if err != nil || len(root) != tlog.HashSize {
-		return nil, fmt.Errorf("read the last signed checkpoint in %s: %q is not a root", path, l.Root)
+		return nil, fmt.Errorf("%s is damaged: %q is not a root; %s", path, l.Root, replaced)
 	}
 	if l.Origin != origin {
 		return nil, fmt.Errorf("%s is about %q, this node's journal is %q", path, l.Origin, origin)

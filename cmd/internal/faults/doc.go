@@ -1,5 +1,6 @@
 // Package faults tests the real binary under real faults: processes that are killed
-// and paused under load. It holds tests alone.
+// and paused under load, and whose disks are full, fail, hang, lose their power or give
+// back something else than was written. It holds tests alone.
 //
 // # What a test is made of
 //
@@ -18,14 +19,18 @@
 //   - linearizable reads and the readings between them have an order
 //     (github.com/anishathalye/porcupine).
 //
+// That the rig sees a loss is shown too: after a power cut of disks on which no sync
+// does anything, it must name what was acknowledged and is gone.
+//
 // # Where it runs
 //
 // As root on Linux the test process starts itself again in namespaces of its own for
 // processes, mounts and network. Whatever a test leaves behind, even when it is
 // killed, the kernel takes away with them. Without root or iproute2 they run where
-// they are.
+// they are. Loop devices with file systems of their own, and strace, interfere with the
+// disks; where these cannot be had, the tests concerned are skipped and say so.
 //
-//	go test ./cmd/internal/faults              a short part, below 20 s
+//	go test ./cmd/internal/faults              a short part, half a minute
 //	go test ./cmd/internal/faults -full        every fault, some minutes
 //
 // A failure names its seed; -seed repeats the same draws, though not the same

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -46,7 +47,8 @@ const size = 3
 // node is one process, and the next in its place.
 type node struct {
 	trial.Seat
-	rig *rig
+	rig     *rig
+	wrapper []string // a command line that runs the program's, or nothing
 
 	process *os.Process
 	ended   chan struct{}
@@ -55,6 +57,12 @@ type node struct {
 }
 
 func newRig(t *testing.T) *rig {
+	t.Helper()
+	return newRigOn(t, nil)
+}
+
+// newRigOn puts each node's directory where dir says, which gets the rig's.
+func newRigOn(t *testing.T, dir func(dir string, node int) string) *rig {
 	t.Helper()
 	seed := *seeded
 	if seed == 0 {
@@ -73,9 +81,11 @@ func newRig(t *testing.T) *rig {
 	row := &g.Markets[0]
 	row.QuorumThresholdPpm = 600_000 // two oracles of three
 	row.MaxPendingPerMeter, row.MaxLiveReadings = oracle.MaxPendingPerMeter, oracle.MaxLiveReadings
-	r.committee, err = trial.Found(trial.Plan{
-		Name: "faults", Dir: r.dir, Places: places, Genesis: g, Oracles: 3,
-	})
+	plan := trial.Plan{Name: "faults", Dir: r.dir, Places: places, Genesis: g, Oracles: 3}
+	if dir != nil {
+		plan.NodeDir = func(node int) string { return dir(r.dir, node) }
+	}
+	r.committee, err = trial.Found(plan)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,10 +136,10 @@ func (n *node) start() {
 	if n.running.Load() {
 		n.rig.t.Fatalf("%s runs already", n.Name)
 	}
-	line := []string{
+	line := append(slices.Clone(n.wrapper),
 		binary, "serve", "--dir", n.Dir, "--genesis", n.rig.committee.File, "--ops-addr", n.Ops,
 		"--checks-per-second", "1000000", "--connections-per-address", "1024",
-	}
+	)
 	log, err := os.OpenFile(n.logFile(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		n.rig.t.Fatal(err)

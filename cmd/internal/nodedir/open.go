@@ -28,7 +28,7 @@ func Open(path string, ask func(prompt string) (string, error)) (*Dir, error) {
 	d := &Dir{Path: path}
 	var err error
 	if d.Statement, err = ReadStatement(filepath.Join(path, statementFile)); err != nil {
-		return nil, fmt.Errorf("opening the node in %s (is it one that \"tallyvault node init\" made?): %w", path, err)
+		return nil, fmt.Errorf("opening the node in %s (is it one that \"tallyvault node init\" made? if its node.json is damaged, put the copy back that the committee has): %w", path, err)
 	}
 	for _, k := range []struct {
 		name   string
@@ -43,10 +43,10 @@ func Open(path string, ask func(prompt string) (string, error)) (*Dir, error) {
 		file := filepath.Join(path, keysDir, k.name)
 		key, err := keyfile.Read(file, ask)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("%w (put its copy back if there is one; without its keys a node must be replaced, see runbooks/replace-node.md)", err)
 		}
 		if key.Kind != k.kind || key.Public != k.public {
-			return nil, fmt.Errorf("%s is not the key that %s names: the files of two nodes are mixed", file, filepath.Join(path, statementFile))
+			return nil, fmt.Errorf("%s is not the key that %s names: the files of two nodes are mixed, or one is damaged (put its copy back; without its keys a node must be replaced, see runbooks/replace-node.md)", file, filepath.Join(path, statementFile))
 		}
 		*k.into = key
 	}
@@ -102,6 +102,9 @@ func (d *Dir) Adopt(given *genesis.Signed) (*genesis.Signed, error) {
 	}
 	switch {
 	case given == nil && own == nil:
+		if err := d.bare(); err != nil {
+			return nil, err
+		}
 		return nil, fmt.Errorf("%s has no genesis yet: name one with --genesis FILE at the first start", d.Path)
 	case given == nil:
 		return own, nil
