@@ -1,9 +1,6 @@
 package main
 
 import (
-	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -72,7 +69,7 @@ func evidenceVerify(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	files, err := evidenceFiles(c.Args().Slice())
+	files, err := filesOf(c.Args().Slice(), ".json")
 	if err != nil {
 		return err
 	}
@@ -95,30 +92,6 @@ func evidenceVerify(c *cli.Context) error {
 		return told(exitRefused)
 	}
 	return err
-}
-
-// evidenceFiles puts the files of a directory in its place.
-func evidenceFiles(paths []string) ([]string, error) {
-	var files []string
-	for _, path := range paths {
-		info, err := os.Stat(path)
-		if err != nil {
-			return nil, err
-		}
-		if !info.IsDir() {
-			files = append(files, path)
-			continue
-		}
-		found, err := filepath.Glob(filepath.Join(escapeGlob(path), "*.json"))
-		if err != nil {
-			return nil, err
-		}
-		if len(found) == 0 {
-			return nil, fmt.Errorf("there is no evidence in %s", path)
-		}
-		files = append(files, found...)
-	}
-	return files, nil
 }
 
 func judgeEvidence(basis evidence.Basis, path string) judgedEvidence {

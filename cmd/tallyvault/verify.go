@@ -79,7 +79,7 @@ func receiptVerify(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	files, err := proofFiles(c.Args().Slice())
+	files, err := filesOf(c.Args().Slice(), proofSuffix)
 	if err != nil {
 		return err
 	}
@@ -143,8 +143,8 @@ func readEvidence(path string) ([]byte, error) {
 	return os.ReadFile(path)
 }
 
-// proofFiles puts the proofs of a directory in its place.
-func proofFiles(paths []string) ([]string, error) {
+// filesOf puts the files of a directory that end in suffix in its place.
+func filesOf(paths []string, suffix string) ([]string, error) {
 	var files []string
 	for _, path := range paths {
 		info, err := os.Stat(path)
@@ -155,12 +155,12 @@ func proofFiles(paths []string) ([]string, error) {
 			files = append(files, path)
 			continue
 		}
-		found, err := filepath.Glob(filepath.Join(escapeGlob(path), "*"+proofSuffix))
+		found, err := filepath.Glob(filepath.Join(escapeGlob(path), "*"+suffix))
 		if err != nil {
 			return nil, err
 		}
 		if len(found) == 0 {
-			return nil, fmt.Errorf("there is no *%s file in %s", proofSuffix, path)
+			return nil, fmt.Errorf("there is no *%s file in %s", suffix, path)
 		}
 		files = append(files, found...)
 	}
