@@ -104,8 +104,8 @@ func TestRecentLogForgets(t *testing.T) {
 // and that must not be kept.
 func TestRecentLogKeepsOnlyEntries(t *testing.T) {
 	type future struct {
-		log    raft.Log
-		result [1 << 20]byte
+		log raft.Log
+		_   [1 << 20]byte
 	}
 	freed := make(chan struct{})
 	r := &recentLog{LogStore: discards{}}
