@@ -20,6 +20,8 @@ const (
 	AlarmAnswer = "false_answer_of_leader"
 	// AlarmConservation: a walk over the whole ledger found money made or lost.
 	AlarmConservation = "ledger_out_of_balance"
+	// AlarmSnapshot: a leader sent a snapshot that does not prove itself.
+	AlarmSnapshot = "refused_snapshot"
 )
 
 // localAlarms is the set of alarms that this node has raised by itself.

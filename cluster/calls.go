@@ -14,6 +14,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/mod/sumdb/tlog"
+
 	"github.com/tallyvault/tallyvault/cluster/peer"
 	"github.com/tallyvault/tallyvault/fsm"
 )
@@ -101,6 +103,14 @@ func (c *calls) readIndex(ctx context.Context, member string, linearizable bool)
 	query := url.Values{"linearizable": {strconv.FormatBool(linearizable)}}
 	err := c.json(ctx, member, http.MethodGet, pathReadIndex, query, nil, &a)
 	return a.Entry, err
+}
+
+// continues asks for a proof that the journal's tree of size leaves continues that of
+// old leaves.
+func (c *calls) continues(ctx context.Context, member string, size, old uint64) (tlog.TreeProof, error) {
+	var a continuesAnswer
+	err := c.json(ctx, member, http.MethodGet, pathContinues, url.Values{"size": {number(size)}, "old": {number(old)}}, nil, &a)
+	return a.Path, err
 }
 
 // submit hands commands to a leader.

@@ -54,7 +54,7 @@ func newBubble(t *testing.T, keep func(*testing.T, string) raftLog) *bubble {
 	var wait sync.WaitGroup
 	for i, g := range b.c.genesis.Nodes {
 		dir := t.TempDir()
-		snapshots, err := raft.NewFileSnapshotStoreWithLogger(dir, keptSnapshots, raftLogger(slog.New(slog.DiscardHandler)))
+		snapshots, err := openSnapshotFiles(dir, slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -70,6 +70,10 @@ func newBubble(t *testing.T, keep func(*testing.T, string) raftLog) *bubble {
 		}
 		n.consensus = &consensus{
 			log: keep(t, dir), snapshots: snapshots, replica: n.replica, servers: servers(b.c.genesis),
+			offers: &offers{
+				waiting: filepath.Join(dir, "offered.tmp"), dir: filepath.Join(dir, "refused"), leader: n.leader,
+				refused: func(_ string, why error) { t.Errorf("node %d: %v", i, why) },
+			},
 			config:  func(notify chan<- bool) *raft.Config { return raftConfig(config, g.Name, notify) },
 			connect: func() raft.Transport { return b.connect(i, g.Name) },
 		}
@@ -303,7 +307,7 @@ func TestConflictingTailAfterCrash(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				inner, err := raft.NewFileSnapshotStoreWithLogger(t.TempDir(), keptSnapshots, raftLogger(slog.New(slog.DiscardHandler)))
+				inner, err := openSnapshotFiles(t.TempDir(), slog.New(slog.DiscardHandler))
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -315,7 +319,7 @@ func TestConflictingTailAfterCrash(t *testing.T) {
 				if err := sink.Close(); err != nil {
 					t.Fatal(err)
 				}
-				store := newSnapshotStore(inner, &frontGuard{recentLog: &recentLog{LogStore: log}}, nil)
+				store := newSnapshotStore(inner, &frontGuard{recentLog: &recentLog{LogStore: log}}, nil, nil)
 				if err := store.settle(); (err != nil) != tc.refused {
 					t.Errorf("%s: %v", tc.name, err)
 				}

@@ -21,7 +21,8 @@ type raftLog interface {
 // committee's history went another way (see snapshotStore).
 type consensus struct {
 	log       raftLog
-	snapshots raft.SnapshotStore
+	snapshots *snapshotFiles
+	offers    *offers
 	replica   *replica
 	servers   raft.Configuration // of a new cluster; none if the node joins one
 	config    func(notify chan<- bool) *raft.Config
@@ -59,7 +60,7 @@ func (c *consensus) openLocked() (*incarnation, error) {
 	in := &incarnation{notify: make(chan bool, notifyBuffer), over: make(chan struct{})}
 	config := c.config(in.notify)
 	logs := &frontGuard{recentLog: &recentLog{LogStore: c.log}}
-	store := newSnapshotStore(c.snapshots, logs, c.replica)
+	store := newSnapshotStore(c.snapshots, logs, c.replica, c.offers)
 	if err := store.settle(); err != nil {
 		return nil, err
 	}
@@ -74,6 +75,9 @@ func (c *consensus) openLocked() (*incarnation, error) {
 	in.conflict = store.conflict
 	in.raft, err = raft.NewRaft(config, stateMachine{c.replica, store}, logs, c.log, store, transport)
 	if err != nil {
+		if store.broken != nil {
+			err = store.broken
+		}
 		return nil, errors.Join(fmt.Errorf("start Raft: %w", err), closeTransport(transport))
 	}
 	c.now.Store(in)

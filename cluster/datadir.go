@@ -24,7 +24,9 @@ import (
 //	members.json   who the nodes are, as the newest applied state said
 //	removed.json   when and by whom this node was replaced, once it was
 //	evidence/      contradictions seen
+//	refused/       snapshots of a leader that were not believed, and why
 //	backfill.tmp   leaves being fetched from peers
+//	offered.tmp    a snapshot of the leader's on its way in
 type dataDir string
 
 func (d dataDir) path(name string) string { return filepath.Join(string(d), name) }
@@ -38,6 +40,8 @@ func (d dataDir) evidence() string        { return d.path("evidence") }
 func (d dataDir) members() string         { return d.path("members.json") }
 func (d dataDir) removed() string         { return d.path("removed.json") }
 func (d dataDir) backfill() string        { return d.path("backfill.tmp") }
+func (d dataDir) refused() string         { return d.path("refused") }
+func (d dataDir) offered() string         { return d.path("offered.tmp") }
 
 // owner is the content of cluster.json.
 type owner struct {

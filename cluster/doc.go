@@ -82,10 +82,29 @@
 // the node closes its peer port first, since Raft's heartbeats would go on and keep the
 // lead where nothing can be committed, and Run returns without waiting for anything.
 //
-// A node whose state came as a snapshot from the leader may have a journal that ends
-// before it. It takes part in Raft, but does not cosign and serves no receipts until
-// it has fetched the missing leaves and outcomes from peers and found them to lead to
-// the root and the outcome chain that the state holds.
+// A snapshot is a frozen state whose digest the committee has cosigned, or genesis, and
+// the journal's leaves since (package snapshot). A node whose journal is incomplete
+// takes none, and nobody takes one that would be longer than package snapshot bears
+// because nothing becomes final; Raft's log grows instead.
+//
+// One that the leader sends waits in a file until it has proven itself, before Raft
+// takes it for its newest. It must continue what this node signed, applied and keeps in
+// its journal; a proof that it needs for that may come from any peer. What does not
+// prove itself changes nothing. It is kept in the directory refused, three times at
+// most, with the reason and who led, and raises [AlarmSnapshot]; an honest leader's is
+// taken as before. One that is cut short in head and tail alike can only be told from
+// an older honest one by the next entry, whose number does not follow: then this node's
+// next root contradicts the others', and it ends.
+//
+// Of the own snapshots only the newest counts. If it cannot be read, or one has no
+// readable description, the node refuses to start ([DamagedSnapshotError]): going on
+// from an older one would be to forget silently.
+//
+// A node whose state came as a snapshot may have a journal that ends before it. It
+// takes part in Raft, but does not cosign and serves no receipts until it has fetched
+// the missing leaves and outcomes from peers and found them to lead to the root and
+// the outcome chain that the state holds. If its journal reaches to where the
+// snapshot's leaves begin, they are enough.
 //
 // A snapshot from the leader replaces everything before it, so a log that does not
 // hold the snapshot's last entry is dropped; term and vote stay. If the log reaches

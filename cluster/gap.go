@@ -16,13 +16,13 @@ type gap struct {
 
 // hold keeps what an entry produced, or moves the target past it. The replica's
 // lock is held.
-func (g *gap) hold(result *fsm.Result, view *fsm.View) {
+func (g *gap) hold(result *fsm.Result, view func() *fsm.View) {
 	for _, leaf := range result.Leaves {
 		g.bytes += len(leaf)
 	}
 	g.held = append(g.held, result)
 	if g.bytes > maxHeldBytes {
-		g.target, g.held, g.bytes = view, nil, 0
+		g.target, g.held, g.bytes = view(), nil, 0
 	}
 }
 
@@ -44,12 +44,20 @@ func (r *replica) closeGap(filled *fsm.View) (bool, error) {
 	if r.gap == nil || r.gap.target != filled {
 		return false, nil
 	}
+	if err := r.closeHeld(); err != nil {
+		return false, err
+	}
+	r.opened.fire()
+	return true, nil
+}
+
+// closeHeld writes what waits behind a gap's target and closes it. The lock is held.
+func (r *replica) closeHeld() error {
 	for _, result := range r.gap.held {
 		if err := record(r.journal, result); err != nil {
-			return false, err
+			return err
 		}
 	}
 	r.gap = nil
-	r.opened.fire()
-	return true, nil
+	return nil
 }

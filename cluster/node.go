@@ -155,6 +155,7 @@ func (n *Node) openFinality(logKey ed25519.PrivateKey) error {
 		replica: n.replica, clock: n.config.Clock, evidence: evidence, alarms: &n.alarms,
 		fail: n.fail, log: n.config.Logger,
 	}
+	n.replica.witness = nodeWitness{n}
 	return nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/tallyvault/tallyvault/cluster/cosign"
 	"github.com/tallyvault/tallyvault/fsm"
 	"github.com/tallyvault/tallyvault/fsm/proof"
 )
@@ -15,7 +16,12 @@ import (
 // Nothing of it is kept: the log holds the cosignatures of every transition in an
 // entry's header, and any node can sign again with the log key.
 func (n *Node) PolicyChain() ([]proof.Step, proof.Policy, error) {
-	view, published := n.View(), n.finality.published.Newest()
+	return n.policyChain(n.finality.published.Newest())
+}
+
+// policyChain proves the changes that a published checkpoint includes.
+func (n *Node) policyChain(published cosign.Published) ([]proof.Step, proof.Policy, error) {
+	view := n.View()
 	last := view.PolicyAt(0)
 	var changes []fsm.Change
 	for _, c := range view.Changes() {

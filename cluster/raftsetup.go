@@ -1,7 +1,6 @@
 package cluster
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -90,14 +89,23 @@ func servers(g *genesis.Signed) raft.Configuration {
 
 // newConsensus puts together what Raft is opened over.
 func (n *Node) newConsensus() (*consensus, error) {
-	snapshots, err := raft.NewFileSnapshotStoreWithLogger(n.dir.raft(), keptSnapshots, raftLogger(n.config.Logger))
+	snapshots, err := openSnapshotFiles(n.dir.raft(), n.config.Logger)
 	if err != nil {
-		return nil, fmt.Errorf("open Raft's snapshots: %w", err)
+		return nil, err
 	}
 	c := &consensus{
 		log: n.log, snapshots: snapshots, replica: n.replica,
+		offers:  &offers{waiting: n.dir.offered(), dir: n.dir.refused(), leader: n.leader, refused: n.snapshotRefused},
 		config:  func(notify chan<- bool) *raft.Config { return raftConfig(n.config, n.self.Name, notify) },
 		connect: func() raft.Transport { return newTransport(n.port, n.config) },
+	}
+	kept, err := c.offers.kept()
+	if err != nil {
+		return nil, err
+	}
+	if len(kept) > 0 {
+		// Refused before a restart: people must have looked, and taken it away.
+		n.alarms.raise(AlarmSnapshot)
 	}
 	// A node that joins is told Raft's configuration by the leader that takes it in.
 	if n.config.Join == nil {

@@ -3,13 +3,13 @@ package cluster
 import (
 	"errors"
 	"fmt"
-	"io"
 	"sync"
 	"sync/atomic"
 
 	"github.com/hashicorp/raft"
 
 	"github.com/tallyvault/tallyvault/cluster/journal"
+	"github.com/tallyvault/tallyvault/cluster/snapshot"
 	"github.com/tallyvault/tallyvault/fsm"
 	"github.com/tallyvault/tallyvault/fsm/genesis"
 )
@@ -46,9 +46,12 @@ type replica struct {
 	configured signal
 	dead       atomic.Bool // a write failed; nothing is applied any more
 
-	// owed gives the digest of the last frozen state; only Raft's goroutine uses it.
+	// owed gives the digest of the last frozen state; only Raft's goroutine uses it, and
+	// bases.
 	owed    chan [32]byte
+	bases   bases
 	digests sync.WaitGroup
+	witness witness
 }
 
 // applied is what one entry did.
@@ -70,7 +73,10 @@ func newReplica(g *genesis.Signed, j *journal.Journal, d *diskWatch, c cores) (*
 	if err != nil {
 		return nil, err
 	}
-	r := &replica{genesis: g, journal: j, disk: d, cores: c, machine: machine}
+	r := &replica{genesis: g, journal: j, disk: d, cores: c, machine: machine, witness: nobody{}}
+	if r.bases.proven, err = snapshot.OfGenesis(g); err != nil {
+		return nil, err
+	}
 	r.view.Store(machine.View())
 	return r, nil
 }
@@ -159,6 +165,9 @@ func (r *replica) apply(index uint64, d decoded) any {
 		r.fail(fmt.Errorf("write entry %d to the journal: %w", result.Number, err))
 		return errStopped
 	}
+	if r.bases.observe(result) {
+		r.bases.settle(r.witness.published().Size)
+	}
 	if result.Frozen != nil {
 		r.freeze(result.Frozen)
 	}
@@ -184,56 +193,11 @@ func (r *replica) freeze(frozen *fsm.View) {
 // store writes an entry's leaves and outcomes. The lock is held.
 func (r *replica) store(result *fsm.Result, view *fsm.View) error {
 	if r.gap != nil {
-		r.gap.hold(result, view)
+		r.gap.hold(result, func() *fsm.View { return view })
 		return nil
 	}
 	defer r.disk.begin("write to the journal")()
 	return record(r.journal, result)
-}
-
-// Restore implements raft.FSM: it replaces the whole state. A snapshot that cannot
-// be read changes nothing.
-func (r *replica) Restore(source io.ReadCloser) error {
-	machine, err := fsm.ReadSnapshot(r.genesis, source)
-	if err != nil {
-		return fmt.Errorf("restore: %w", err)
-	}
-	view := machine.View()
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if err := r.compare(view); err != nil {
-		r.dead.Store(true)
-		r.fail(err)
-		return err
-	}
-	r.machine = machine
-	r.owed = nil
-	r.view.Store(view)
-	if err := r.jumped(view); err != nil {
-		r.dead.Store(true)
-		r.fail(err)
-		return err
-	}
-	r.moved.fire()
-	return nil
-}
-
-// compare asks whether the journal holds what the restored state says it does, and
-// opens a gap if it ends before. The lock is held.
-func (r *replica) compare(view *fsm.View) error {
-	if r.gap != nil || r.journal.Size() < view.TreeSize() || r.journal.OutcomeCount() < view.Commands() {
-		r.gap = &gap{target: view}
-		r.opened.fire()
-		return nil
-	}
-	root, err := r.journal.Root(view.TreeSize())
-	if err != nil {
-		return fmt.Errorf("restore: root of the journal at %d: %w", view.TreeSize(), err)
-	}
-	if root != view.Root() {
-		return fmt.Errorf("restore: the snapshot's tree of %d leaves is not the journal's", view.TreeSize())
-	}
-	return nil
 }
 
 // complete reports whether the journal holds all leaves of the state.
@@ -242,37 +206,3 @@ func (r *replica) complete() bool {
 	defer r.mu.Unlock()
 	return r.gap == nil
 }
-
-// Snapshot implements raft.FSM in constant time.
-func (r *replica) Snapshot() (raft.FSMSnapshot, error) {
-	return &snapshot{view: r.view.Load(), journal: r.journal, disk: r.disk}, nil
-}
-
-// A snapshot is a view on its way to disk.
-type snapshot struct {
-	view    *fsm.View
-	journal *journal.Journal
-	disk    *diskWatch
-}
-
-// Persist implements raft.FSMSnapshot. The journal goes to disk first: once the
-// snapshot exists, Raft may drop the log entries that the journal could be written
-// from again.
-func (s *snapshot) Persist(sink raft.SnapshotSink) error {
-	if k, ok := sink.(*snapshotSink); ok {
-		k.own = true
-	}
-	work := s.disk.beginSteps("sync the journal")
-	err := s.journal.SyncInSteps(work.step)
-	work.end()
-	if err == nil {
-		err = s.view.WriteSnapshot(sink)
-	}
-	if err != nil {
-		return errors.Join(fmt.Errorf("write a snapshot: %w", err), sink.Cancel())
-	}
-	return sink.Close()
-}
-
-// Release implements raft.FSMSnapshot.
-func (s *snapshot) Release() {}

@@ -54,6 +54,7 @@ func (n *Node) peerHandler() http.Handler {
 	handle(http.MethodGet, pathReadIndex, 0, n.serveReadIndex)
 	handle(http.MethodGet, pathLeaves, 0, n.serveLeaves)
 	handle(http.MethodGet, pathOutcomes, 0, n.serveOutcomes)
+	handle(http.MethodGet, pathContinues, 0, n.serveContinues)
 	handle(http.MethodGet, pathMembers, 0, n.serveMembers)
 	handle(http.MethodPost, pathStart, maxSmallBytes, n.serveStart)
 	return mux
@@ -185,6 +186,22 @@ func (n *Node) serveLeaves(w http.ResponseWriter, r *http.Request) error {
 
 func (n *Node) serveOutcomes(w http.ResponseWriter, r *http.Request) error {
 	return serveRange(w, r, n.journal.OutcomeCount(), n.journal.Outcomes)
+}
+
+func (n *Node) serveContinues(w http.ResponseWriter, r *http.Request) error {
+	size, err := strconv.ParseUint(r.FormValue("size"), 10, 64)
+	if err != nil {
+		return fmt.Errorf("size: %w", err)
+	}
+	old, err := strconv.ParseUint(r.FormValue("old"), 10, 64)
+	if err != nil {
+		return fmt.Errorf("old: %w", err)
+	}
+	path, err := n.journal.ProveTree(size, old)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, continuesAnswer{path})
 }
 
 // errEnough ends a walk over records whose answer is full.

@@ -1,13 +1,19 @@
 package cluster
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
-	"os"
+	"io"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/hashicorp/raft"
+
+	"github.com/tallyvault/tallyvault/cluster/snapshot"
 	"github.com/tallyvault/tallyvault/fsm"
 	"github.com/tallyvault/tallyvault/fsm/proof"
 )
@@ -23,7 +29,7 @@ func (c *committee) snapshots(i int) []string {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	return found
+	return slices.DeleteFunc(found, func(path string) bool { return strings.HasSuffix(filepath.Dir(path), unfinishedTrail) })
 }
 
 // snapshotted feeds the cluster until a node has a new snapshot.
@@ -189,33 +195,25 @@ func TestBackfillChecks(t *testing.T) {
 	}
 }
 
-// A snapshot of another tree than the journal's ends the node.
+// A snapshot of another tree than the journal's is refused, and changes nothing.
 func TestRestoreDiverged(t *testing.T) {
 	c := newCommittee(t)
-	g := c.genesis
-	var failed error
-	r := newTestReplica(t, c)
-	r.fail = func(err error) { failed = err }
+	source, r := newTestReplica(t, c), newTestReplica(t, c)
+	source.ApplyBatch([]*raft.Log{command(1, 2, 2, c.tick(source.view.Load(), false))})
 	if err := r.journal.Append(0, [][]byte{[]byte("a leaf of nobody")}, hashesOf([]byte("a leaf of nobody"))); err != nil {
 		t.Fatal(err)
 	}
-	machine, err := fsm.New(g)
-	if err != nil {
+	file := snapshot.Snapshot{Base: source.bases.proven, State: source.view.Load(), Leaves: source.journal.Leaves, Chain: proof.FormatChain(nil)}
+	var b bytes.Buffer
+	if err := file.Write(&b); err != nil {
 		t.Fatal(err)
 	}
-	machine.Apply([]byte("no entry"), nil)
-	path := filepath.Join(t.TempDir(), "snapshot")
-	f, err := os.Create(path)
-	if err != nil {
-		t.Fatal(err)
+	whole := b.Bytes()
+	_, err := r.readSnapshot(bytes.NewReader(whole), false)
+	if refused, ok := errors.AsType[*snapshot.Error](err); !ok || refused.Part != snapshot.PartTail || r.view.Load().Number() != 0 {
+		t.Errorf("restore: %v", err)
 	}
-	if err := machine.View().WriteSnapshot(f); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := f.Seek(0, 0); err != nil {
-		t.Fatal(err)
-	}
-	if err := r.Restore(f); err == nil || failed == nil {
-		t.Errorf("restore: %v, fatal: %v", err, failed)
+	if err := newTestReplica(t, c).Restore(io.NopCloser(bytes.NewReader(whole))); err != nil {
+		t.Errorf("by a node that knows nothing else: %v", err)
 	}
 }

@@ -4,8 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 
 	"github.com/hashicorp/raft"
+
+	"github.com/tallyvault/tallyvault/cluster/snapshot"
 )
 
 // A snapshotStore stands between Raft and the files of its snapshots, and keeps the
@@ -25,18 +28,31 @@ import (
 // can be done under the running library, which counts from the snapshot on. In the
 // first it has the log's end in its memory, so it is shut down and opened again.
 type snapshotStore struct {
-	raft.SnapshotStore
+	*snapshotFiles
 	log      *frontGuard
 	replica  *replica
+	offers   *offers
 	conflict chan struct{} // says once that Raft must be reopened
+
+	// broken is why the newest snapshot could not be restored, which Raft does not tell
+	// who opens it.
+	broken error
+
+	mu       sync.Mutex
+	verified map[string]*restored // what a snapshot that was let in has proven, by its id
 }
 
-func newSnapshotStore(inner raft.SnapshotStore, log *frontGuard, r *replica) *snapshotStore {
-	return &snapshotStore{SnapshotStore: inner, log: log, replica: r, conflict: make(chan struct{}, 1)}
+func newSnapshotStore(inner *snapshotFiles, log *frontGuard, r *replica, o *offers) *snapshotStore {
+	return &snapshotStore{
+		snapshotFiles: inner, log: log, replica: r, offers: o, conflict: make(chan struct{}, 1), verified: map[string]*restored{},
+	}
 }
 
 // settle makes the log fit the newest snapshot before Raft is opened.
 func (s *snapshotStore) settle() error {
+	if err := s.whole(); err != nil {
+		return err
+	}
 	kept, err := s.List()
 	if err != nil {
 		return fmt.Errorf("list Raft's snapshots: %w", err)
@@ -128,20 +144,21 @@ func (s *snapshotStore) drop(fit int, index uint64) error {
 func (s *snapshotStore) Create(
 	version raft.SnapshotVersion, index, term uint64, servers raft.Configuration, serversIndex uint64, t raft.Transport,
 ) (raft.SnapshotSink, error) {
-	inner, err := s.SnapshotStore.Create(version, index, term, servers, serversIndex, t)
+	inner, err := s.snapshotFiles.Create(version, index, term, servers, serversIndex, t)
 	if err != nil {
 		return nil, err
 	}
-	return &snapshotSink{SnapshotSink: inner, store: s, index: index, term: term}, nil
+	return &snapshotSink{SnapshotSink: inner, store: s, index: index, term: term, servers: servers.Servers}, nil
 }
 
 // Open implements raft.SnapshotStore.
 func (s *snapshotStore) Open(id string) (*raft.SnapshotMeta, io.ReadCloser, error) {
-	meta, source, err := s.SnapshotStore.Open(id)
+	meta, source, err := s.snapshotFiles.Open(id)
 	if err != nil {
+		s.broken = &DamagedSnapshotError{s.path(id), err}
 		return nil, nil, err
 	}
-	return meta, &openSnapshot{source, meta.Index}, nil
+	return meta, &openSnapshot{source, meta.Index, id}, nil
 }
 
 // An openSnapshot knows at which of Raft's indices its state is, which Raft does not
@@ -149,16 +166,34 @@ func (s *snapshotStore) Open(id string) (*raft.SnapshotMeta, io.ReadCloser, erro
 type openSnapshot struct {
 	io.ReadCloser
 	index uint64
+	id    string
 }
 
 // A snapshotSink takes one snapshot: this node's own, whose writer says so, or one
-// that the leader sends.
+// that the leader sends. The latter waits in a file of its own until it has proven
+// itself, because Raft replaces older ones before it looks into it.
 type snapshotSink struct {
 	raft.SnapshotSink
 	store       *snapshotStore
 	index, term uint64
+	servers     []raft.Server
 	own         bool
+	offer       *offer // nil before the first byte
 	done        bool
+}
+
+// Write implements raft.SnapshotSink.
+func (k *snapshotSink) Write(b []byte) (int, error) {
+	if k.own {
+		return k.SnapshotSink.Write(b)
+	}
+	if k.offer == nil {
+		var err error
+		if k.offer, err = k.store.offers.open(k.index, k.term); err != nil {
+			return 0, err
+		}
+	}
+	return k.offer.file.Write(b)
 }
 
 // Close implements raft.SnapshotSink: the snapshot becomes durable and the newest.
@@ -168,15 +203,22 @@ func (k *snapshotSink) Close() error {
 		return nil
 	}
 	k.done = true
-	if !k.own {
-		if applied := k.store.replica.index.Load(); k.index < applied {
-			err := fmt.Errorf("the leader sends a snapshot of entry %d, and entry %d is applied here", k.index, applied)
-			return errors.Join(err, k.SnapshotSink.Cancel())
-		}
+	if k.own {
+		return k.SnapshotSink.Close()
 	}
-	if err := k.SnapshotSink.Close(); err != nil || k.own {
+	x, err := k.accept()
+	if err != nil {
+		return errors.Join(k.store.offers.refuse(k.offer, err), k.SnapshotSink.Cancel())
+	}
+	err = k.offer.copyTo(k.SnapshotSink)
+	k.store.offers.drop(k.offer)
+	if err != nil {
+		return errors.Join(err, k.SnapshotSink.Cancel())
+	}
+	if err := k.SnapshotSink.Close(); err != nil {
 		return err
 	}
+	k.store.keep(k.ID(), x)
 	fit, err := fitOf(k.store.log, k.index, k.term)
 	switch {
 	case err != nil:
@@ -189,10 +231,54 @@ func (k *snapshotSink) Close() error {
 	return nil
 }
 
+// accept lets the snapshot prove itself.
+func (k *snapshotSink) accept() (*restored, error) {
+	if k.offer == nil {
+		return nil, &snapshot.Error{Part: snapshot.PartHead, Err: errors.New("it is empty")}
+	}
+	if applied := k.store.replica.index.Load(); k.index < applied {
+		err := fmt.Errorf("it is of entry %d of Raft's log, and entry %d is applied here", k.index, applied)
+		return nil, &snapshot.Error{Part: snapshot.PartHistory, Err: err}
+	}
+	source, err := k.offer.reader()
+	if err != nil {
+		return nil, err
+	}
+	x, err := k.store.replica.readSnapshot(source, true)
+	if err != nil {
+		return nil, err
+	}
+	view := x.machine.View()
+	for _, s := range k.servers {
+		if _, known := view.MemberNamed(string(s.ID)); !known || string(s.Address) != string(s.ID) {
+			err := fmt.Errorf("raft's configuration beside it names %s at %s, who is no member", s.ID, s.Address)
+			return nil, &snapshot.Error{Part: snapshot.PartHead, Err: err}
+		}
+	}
+	return x, nil
+}
+
 // Cancel implements raft.SnapshotSink.
 func (k *snapshotSink) Cancel() error {
 	k.done = true
+	k.store.offers.drop(k.offer)
 	return k.SnapshotSink.Cancel()
+}
+
+// keep remembers what a snapshot has proven until Raft restores it.
+func (s *snapshotStore) keep(id string, x *restored) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	clear(s.verified) // an earlier one was never asked for
+	s.verified[id] = x
+}
+
+func (s *snapshotStore) take(id string) *restored {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	x := s.verified[id]
+	delete(s.verified, id)
+	return x
 }
 
 // Restore implements raft.FSM. Only when the state is there may Raft be reopened:
@@ -202,12 +288,21 @@ func (m stateMachine) Restore(source io.ReadCloser) error {
 	if w, ok := source.(raft.ReadCloserWrapper); ok {
 		source = w.WrappedReadCloser()
 	}
-	if err := m.replica.Restore(source); err != nil {
+	opened, ok := source.(*openSnapshot)
+	if !ok {
+		return errors.New("restore: a snapshot that did not come from this node's store")
+	}
+	var err error
+	if x := m.snapshots.take(opened.id); x != nil {
+		err = m.takeOver(x)
+	} else {
+		err = m.replica.Restore(source)
+	}
+	if err != nil {
+		m.snapshots.broken = &DamagedSnapshotError{m.snapshots.path(opened.id), err}
 		return err
 	}
-	if opened, ok := source.(*openSnapshot); ok {
-		m.index.Store(opened.index)
-	}
+	m.index.Store(opened.index)
 	if m.snapshots.log.opposed.Load() {
 		select {
 		case m.snapshots.conflict <- struct{}{}:

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"golang.org/x/crypto/cryptobyte"
+	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/tallyvault/tallyvault/fsm"
 )
@@ -24,6 +25,7 @@ const (
 	pathReadIndex   = "/readindex"   // GET: which entry a read must wait for
 	pathLeaves      = "/leaves"      // GET: a range of leaves
 	pathOutcomes    = "/outcomes"    // GET: a range of outcome records
+	pathContinues   = "/continues"   // GET: a proof that a tree continues another
 	pathStart       = "/start"       // POST: whether an empty node may begin
 	pathMembers     = "/members"     // GET: who the nodes are; former ones may ask too
 )
@@ -54,6 +56,11 @@ type cosignatureAnswer struct {
 	Size uint64 `json:"size"`
 	Root []byte `json:"root"`
 	Line string `json:"line"`
+}
+
+// continuesAnswer is a proof that one tree of the journal continues another.
+type continuesAnswer struct {
+	Path []tlog.Hash `json:"path"`
 }
 
 type readIndexAnswer struct {

@@ -83,7 +83,7 @@ func (m *Machine) Apply(raw []byte, e *Entry) *Result {
 	}
 	next := s.clock.advance(e, uint64(s.genesis.AllowanceMs), uint64(s.genesis.BlockMs))
 	var before *View
-	if e.Cut && s.owesNoDigestOf(s.epochAt(next.height)) {
+	if e.Cut && s.freezes(s.epochAt(next.height)) {
 		before = m.View()
 	}
 	cut := Cut{Number: s.cutCount + 1, Size: s.edge.Size(), Root: s.edge.Root()}

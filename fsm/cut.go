@@ -12,10 +12,22 @@ func (s *state) owesDigest(cut uint64) bool {
 	return s.digestAt.cut != 0 && cut == s.digestAt.cut+digestLag
 }
 
-// owesNoDigestOf reports whether a cut of the epoch is to be frozen: the first one,
-// unless the digest of an earlier one is still owed.
-func (s *state) owesNoDigestOf(epoch uint64) bool {
-	return s.digestAt.cut == 0 && epoch > s.digestAt.epoch
+// frozenGrowth is after how many leaves a state is frozen although its epoch lasts on:
+// whoever begins with a frozen state applies what came since.
+const frozenGrowth = 1 << 18
+
+// freezes reports whether the state before a cut now is to be frozen: at the first cut
+// of an epoch and at the first beyond each multiple of frozenGrowth, unless the digest
+// of an earlier state is still owed.
+func (s *state) freezes(epoch uint64) bool {
+	if s.digestAt.cut != 0 {
+		return false
+	}
+	last := uint64(0)
+	if n := len(s.cuts); n > 0 {
+		last = s.cuts[n-1].Size
+	}
+	return epoch > s.digestAt.epoch || s.edge.Size()/frozenGrowth > last/frozenGrowth
 }
 
 // mark records a cut: the size and root just before this entry's own leaves.

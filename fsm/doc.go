@@ -150,9 +150,9 @@
 // The fields of MalformedPayload are left out: they are a parser's words.
 //
 // The chain includes the outcomes of the cut's own entry, size and root do not.
-// The state just before the first cut of an epoch is frozen, unless the digest of
-// an earlier one is still owed; its digest stands in the receipt of the second
-// cut after it.
+// The state just before the first cut of an epoch is frozen, and the one before the
+// first cut beyond each multiple of 2^18 leaves, unless the digest of an earlier one
+// is still owed; its digest stands in the receipt of the second cut after it.
 //
 // # Worked example
 //

@@ -2,11 +2,50 @@ package fsm
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 )
 
 // What is here serves those who have leaves and outcomes but not the entries that
-// they came from: audits, and nodes that fetch a missing part of their journal.
+// they came from: audits, and nodes that take over a journal or a part of one.
+
+// StartsEntry reports whether a leaf is the first of an entry.
+func StartsEntry(leaf []byte) bool {
+	return len(leaf) > 0 && (leaf[0] == LeafHeader || leaf[0] == LeafUndecodable)
+}
+
+// RebuildEntry makes an entry out of the leaves that it left behind: its header, its
+// commands and, which it does not look at, its receipts. For the one leaf of a refused
+// entry there is nothing to rebuild and the entry is nil. An error is about leaf badAt.
+func RebuildEntry(leaves [][]byte) (e *Entry, badAt int, err error) {
+	head := leaves[0]
+	if !StartsEntry(head) {
+		return nil, 0, errors.New("it stands where an entry must begin")
+	}
+	if head[0] == LeafUndecodable {
+		return nil, 0, nil
+	}
+	e, commands, err := DecodeHeader(head[1:])
+	if err != nil {
+		return nil, 0, err
+	}
+	for n := range commands {
+		at := 1 + n
+		if at >= len(leaves) {
+			return nil, len(leaves) - 1, fmt.Errorf("the entry ends here, with %d of %d commands", n, commands)
+		}
+		leaf := leaves[at]
+		if len(leaf) == 0 || leaf[0] != LeafCommand {
+			return nil, at, fmt.Errorf("it stands where command %d of %d must be", at, commands)
+		}
+		c, err := ParseFrame(leaf[1:])
+		if err != nil {
+			return nil, at, err
+		}
+		e.Commands = append(e.Commands, c)
+	}
+	return e, 0, nil
+}
 
 // refusedLeafLen is the length of the leaf that a refused entry leaves behind.
 const refusedLeafLen = 1 + 1 + 4 + 32

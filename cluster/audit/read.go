@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
 
 	"golang.org/x/mod/sumdb/tlog"
 
@@ -23,11 +22,6 @@ type entry struct {
 	raw    []byte
 	bad    error // why leaf badAt cannot be input
 	badAt  int
-}
-
-// startsEntry reports whether a leaf is the first of an entry.
-func startsEntry(leaf []byte) bool {
-	return len(leaf) > 0 && (leaf[0] == fsm.LeafHeader || leaf[0] == fsm.LeafUndecodable)
 }
 
 // read cuts the journal into entries and hands each to those who verify and to the
@@ -51,7 +45,7 @@ func (a *audit) read(ctx context.Context, work, inOrder chan<- *entry) error {
 	hashes := newHashCheck(a.config.Source)
 	next := uint64(0)
 	err := a.config.Source.Leaves(0, a.config.Source.Size(), func(i uint64, leaf []byte) error {
-		if startsEntry(leaf) || open == nil {
+		if fsm.StartsEntry(leaf) || open == nil {
 			if err := give(); err != nil {
 				return err
 			}
@@ -87,43 +81,12 @@ var errLastEntry = errors.New("last entry")
 func (e *entry) prepare(keys *fsm.Keys) {
 	defer close(e.ready)
 	if e.bad == nil {
-		e.badAt, e.bad = e.parse()
+		e.parsed, e.badAt, e.bad = fsm.RebuildEntry(e.leaves)
 	}
 	if e.bad == nil && e.parsed != nil {
 		e.raw = e.parsed.Encode()
 		fsm.VerifyCommands(rand.Reader, keys, e.parsed.Commands)
 	}
-}
-
-func (e *entry) parse() (badAt int, err error) {
-	head := e.leaves[0]
-	if len(head) == 0 || head[0] != fsm.LeafHeader {
-		if len(head) > 0 && head[0] == fsm.LeafUndecodable {
-			return 0, nil
-		}
-		return 0, errors.New("it stands where an entry must begin")
-	}
-	parsed, commands, err := fsm.DecodeHeader(head[1:])
-	if err != nil {
-		return 0, err
-	}
-	for n := range commands {
-		at := 1 + n
-		if at >= len(e.leaves) {
-			return len(e.leaves) - 1, fmt.Errorf("the entry ends here, with %d of %d commands", n, commands)
-		}
-		leaf := e.leaves[at]
-		if len(leaf) == 0 || leaf[0] != fsm.LeafCommand {
-			return at, fmt.Errorf("it stands where command %d of %d must be", at, commands)
-		}
-		c, err := fsm.ParseFrame(leaf[1:])
-		if err != nil {
-			return at, err
-		}
-		parsed.Commands = append(parsed.Commands, c)
-	}
-	e.parsed = parsed
-	return 0, nil
 }
 
 // hashBatch is how many stored hashes are read at a time.

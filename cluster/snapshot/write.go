@@ -1,0 +1,99 @@
+package snapshot
+
+import (
+	"bufio"
+	"encoding/binary"
+	"fmt"
+	"io"
+
+	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/tallyvault/tallyvault/fsm"
+	"github.com/tallyvault/tallyvault/fsm/genesis"
+	"github.com/tallyvault/tallyvault/fsm/strict"
+)
+
+const magic = "tallyvault-snapshot v2\n"
+
+// MaxTail is how many leaves may lie between a snapshot's image and its end.
+const MaxTail = 1 << 21
+
+// head says what the rest must lead to.
+type head struct {
+	Cluster [16]byte  `json:"cluster"`
+	Era     string    `json:"era"`
+	Image   bool      `json:"image"`
+	Entry   uint64    `json:"entry"`
+	Size    uint64    `json:"size"`
+	Root    tlog.Hash `json:"root"`
+}
+
+// A Base is a state that a snapshot can begin with: a frozen one whose digest stands
+// in a receipt, or the one that genesis describes.
+type Base struct {
+	View   *fsm.View
+	Digest [32]byte
+	// Leaf is that of the receipt, 0 for genesis: the journal's first leaf is a header.
+	Leaf uint64
+}
+
+// OfGenesis is the base that needs no proof.
+func OfGenesis(g *genesis.Signed) (Base, error) {
+	machine, err := fsm.New(g)
+	if err != nil {
+		return Base{}, err
+	}
+	return Base{View: machine.View()}, nil
+}
+
+// A Snapshot is what goes into a file.
+type Snapshot struct {
+	Base            Base
+	State           *fsm.View
+	Chain, Evidence []byte
+	// Leaves are the journal's.
+	Leaves func(from, to uint64, fn func(i uint64, leaf []byte) error) error
+}
+
+// Write writes the snapshot so that Read restores it.
+func (s *Snapshot) Write(w io.Writer) error {
+	v := s.State
+	from, to := s.Base.View.TreeSize(), v.TreeSize()
+	if to-from > MaxTail {
+		return fmt.Errorf("the state of entry %d is %d leaves ahead of the last one that can be proven, want at most %d: it waits for cosignatures",
+			v.Number(), to-from, MaxTail)
+	}
+	h := head{Cluster: v.Cluster(), Era: v.Era(), Image: s.Base.Leaf != 0, Entry: v.Number(), Size: to, Root: v.Root()}
+	out := bufio.NewWriterSize(w, 1<<16)
+	if _, err := out.WriteString(magic); err != nil {
+		return err
+	}
+	for _, block := range [][]byte{strict.Encode(h), s.Chain, s.Evidence} {
+		if err := writeBlock(out, block); err != nil {
+			return err
+		}
+	}
+	if h.Image {
+		if err := s.Base.View.WriteSnapshot(out); err != nil {
+			return err
+		}
+	}
+	err := s.Leaves(from, to, func(_ uint64, leaf []byte) error { return writeBlock(out, leaf) })
+	if err == nil {
+		err = writeBlock(out, nil)
+	}
+	if err != nil {
+		return err
+	}
+	return out.Flush()
+}
+
+func writeBlock(w io.Writer, b []byte) error {
+	var length [4]byte
+	binary.BigEndian.PutUint32(length[:], uint32(len(b)))
+	if _, err := w.Write(length[:]); err != nil {
+		return err
+	}
+	_, err := w.Write(b)
+	return err
+}
