@@ -1,7 +1,10 @@
 package cluster
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -42,10 +45,39 @@ type roster struct {
 	port     *peer.Port // nil until it is open
 }
 
-// rosterFile is the content of members.json.
+// rosterFile is the content of members.json, and what peers are told.
 type rosterFile struct {
 	Entry   uint64       `json:"entry,string"`
 	Members []fsm.Member `json:"members"`
+}
+
+// keptRoster is a rosterFile on disk, with the SHA-256 of its JSON: a flipped bit must
+// not make another committee, or keep the node from learning of a newer one.
+type keptRoster struct {
+	rosterFile
+	Sum string `json:"sum"`
+}
+
+func (f rosterFile) kept() ([]byte, error) {
+	data, err := json.Marshal(f)
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(data)
+	data, err = json.MarshalIndent(keptRoster{f, hex.EncodeToString(sum[:])}, "", "  ")
+	return append(data, '\n'), err
+}
+
+// parseRoster accepts exactly what kept writes.
+func parseRoster(data []byte) (rosterFile, error) {
+	var file keptRoster
+	if err := json.Unmarshal(data, &file); err != nil {
+		return rosterFile{}, err
+	}
+	if again, err := file.kept(); err != nil || !bytes.Equal(again, data) {
+		return rosterFile{}, errors.Join(errors.New("its checksum is wrong"), err)
+	}
+	return file.rosterFile, nil
 }
 
 // openRoster reads the file that an earlier run left. Without one the committee is
@@ -65,8 +97,8 @@ func openRoster(path string, self genesis.Node, g *genesis.Signed, join *Join) (
 	if err != nil {
 		return nil, fmt.Errorf("read who the members are: %w", err)
 	}
-	var file rosterFile
-	if err := json.Unmarshal(data, &file); err != nil {
+	file, err := parseRoster(data)
+	if err != nil {
 		return nil, fmt.Errorf("%s is damaged: %w; %s", path, err, wayBack)
 	}
 	r.entry, r.members = file.Entry, file.Members
@@ -90,9 +122,9 @@ func (r *roster) take(entry uint64, members []fsm.Member) error {
 	if entry < r.entry || slices.Equal(r.members, members) {
 		return nil
 	}
-	data, err := json.MarshalIndent(rosterFile{entry, members}, "", "  ")
+	data, err := rosterFile{entry, members}.kept()
 	if err == nil {
-		err = cosign.WriteFile(r.path, append(data, '\n'))
+		err = cosign.WriteFile(r.path, data)
 	}
 	if err != nil {
 		return fmt.Errorf("keep who the members are: %w", err)
