@@ -27,6 +27,16 @@ directory is left as it is.
    tallyvault bench --dir /var/tmp/bench
    tallyvault bench --dir /var/tmp/bench --batch 1 --clients 256 --json
 
+With --vs-etcd an etcd cluster that is running somewhere gets the same: blocks of
+readings here and of puts there take turns, as many, as large, from as many clients,
+a put for --batch 1 and else a transaction of as many puts as a batch has readings
+(etcd takes 128 unless it is told otherwise):
+
+   tallyvault bench --dir /var/tmp/bench --vs-etcd http://127.0.0.1:2379 --json
+
+--pending shows the memory that so many open readings take, --leaves whether a long
+journal makes anything slower.
+
 With --target it drives a running cluster instead, where it registers a provider,
 a payer and meters with the keys of as many admins as the threshold asks for:
 
@@ -41,7 +51,10 @@ Exits with 1 if readings were lost or refused.`,
 			&cli.IntFlag{Name: "clients", Usage: "requests under way at a time (default: 16, with --batch 1 256)"},
 			&cli.IntFlag{Name: "meters", Value: 10_000, Usage: "meters that send readings"},
 			&cli.DurationFlag{Name: "for", Value: 15 * time.Second, Usage: "how long each phase sends readings"},
-			&cli.StringFlag{Name: "profiles", Usage: "`DIR` for processor profiles of the nodes and of this process"},
+			&cli.StringFlag{Name: "profiles", Usage: "`DIR` for profiles of processor and memory of the nodes, and of this process"},
+			&cli.StringSliceFlag{Name: "vs-etcd", Usage: "client `URL` of an etcd cluster that gets as many puts of the same bytes, in turns; repeatable"},
+			&cli.IntFlag{Name: "pending", Usage: "let the first phase go on until so many readings are open, instead of --for"},
+			&cli.IntFlag{Name: "leaves", Usage: "then settle until the journal has so many leaves, and measure the first phase again"},
 			jsonFlag(),
 			&cli.StringSliceFlag{Name: "target", Usage: "`URL` of the API of a running cluster's node, repeatable"},
 			genesisFlag("its target's, with --target"),
@@ -59,7 +72,9 @@ func runBench(c *cli.Context) error {
 	}
 	config := bench.Config{
 		Dir: c.String("dir"), Nodes: c.Int("nodes"), Batch: c.Int("batch"), Clients: c.Int("clients"),
-		Meters: c.Int("meters"), For: c.Duration("for"), Profiles: c.String("profiles"), Version: version(), Progress: benchProgress(c),
+		Meters: c.Int("meters"), For: c.Duration("for"), Profiles: c.String("profiles"),
+		VsEtcd: c.StringSlice("vs-etcd"), Pending: c.Int("pending"), Leaves: c.Int("leaves"),
+		Version: version(), Progress: benchProgress(c),
 	}
 	if targets := c.StringSlice("target"); len(targets) > 0 {
 		if err := targetOf(c, targets, &config); err != nil {

@@ -8,6 +8,7 @@ import (
 	"github.com/cloudflare/circl/sign/ed25519"
 
 	"github.com/tallyvault/tallyvault/fsm/genesis"
+	"github.com/tallyvault/tallyvault/oracle"
 )
 
 // Config says what to measure.
@@ -40,6 +41,16 @@ type Config struct {
 	// of this process, taken while the first phase's clock runs; empty for none.
 	Profiles string
 
+	// VsEtcd lists client URLs of an etcd cluster that gets the same puts, in turns
+	// with the first phase; empty for none.
+	VsEtcd []string
+	// Pending lets the first phase go on until so many readings are open, whatever
+	// time it takes, to see the memory that they take; 0 for the time that For says.
+	Pending int
+	// Leaves lets settlements go on behind the second phase until the journal has so
+	// many leaves, and then measures the first phase again; 0 for neither.
+	Leaves int
+
 	Version  string
 	Progress Progress
 }
@@ -59,6 +70,7 @@ const (
 	MaxClients = 1024
 	MaxMeters  = 100_000
 	MaxFor     = time.Hour
+	MaxLeaves  = 100_000_000
 )
 
 // DefaultClients keeps a leader busy without a queue that would only be waited in.
@@ -84,6 +96,10 @@ func (c *Config) normal() error {
 		return fmt.Errorf("%d meters: want 1 to %d", c.Meters, MaxMeters)
 	case c.For <= 0 || c.For > MaxFor:
 		return fmt.Errorf("a duration of %v: want up to %v", c.For, MaxFor)
+	case c.Pending < 0 || c.Pending > oracle.MaxLiveReadings:
+		return fmt.Errorf("%d pending readings: want up to %d", c.Pending, oracle.MaxLiveReadings)
+	case c.Leaves < 0 || c.Leaves > MaxLeaves:
+		return fmt.Errorf("%d leaves: want up to %d", c.Leaves, MaxLeaves)
 	case len(c.Target) > 0:
 		return c.checkTarget()
 	case c.Dir == "":
@@ -95,6 +111,9 @@ func (c *Config) normal() error {
 }
 
 func (c *Config) checkTarget() error {
+	if c.Pending > 0 || c.Leaves > 0 {
+		return errors.New("pending readings and leaves are for a cluster of the bench's own")
+	}
 	if c.Genesis == nil {
 		return errors.New("driving a running cluster takes its genesis")
 	}

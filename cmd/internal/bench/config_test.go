@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tallyvault/tallyvault/fsm/genesis"
+	"github.com/tallyvault/tallyvault/oracle"
 )
 
 func TestConfig(t *testing.T) {
@@ -30,7 +31,10 @@ func TestConfig(t *testing.T) {
 		{"many meters", func(c *Config) { c.Meters = MaxMeters + 1 }, 0, "100001 meters"},
 		{"no time", func(c *Config) { c.For = 0 }, 0, "duration"},
 		{"too long", func(c *Config) { c.For = MaxFor + 1 }, 0, "duration"},
+		{"too many pending", func(c *Config) { c.Pending = oracle.MaxLiveReadings + 1 }, 0, "pending"},
+		{"too many leaves", func(c *Config) { c.Leaves = MaxLeaves + 1 }, 0, "leaves"},
 		{"no directory", func(c *Config) { c.Dir = "" }, 0, "no directory"},
+		{"target with leaves", func(c *Config) { c.Target, c.Leaves = []string{"https://a"}, 1 }, 0, "of the bench's own"},
 		{"target without genesis", func(c *Config) { c.Target = []string{"https://a"} }, 0, "takes its genesis"},
 		{"target without keys", func(c *Config) {
 			c.Target, c.Market = []string{"https://a"}, "energy"

@@ -21,6 +21,16 @@
 // is, the clock stands still while the next one is signed, and every window's
 // time includes waiting for all nodes.
 //
+// With VsEtcd, an etcd cluster gets the same in turns with phase ingest: after each
+// block of readings as many puts of the same bytes, from as many clients, to its
+// leader, singly or in transactions of a batch. A put counts when it is answered;
+// etcd's clock does not wait for its followers.
+//
+// With Pending, phase ingest goes on until so many readings are open, and the memory
+// of each node is what it holds then. With Leaves, phase settle goes on until the
+// journal is so long, and phase ingest is measured again. Spans tell what was answered
+// in every ten seconds of a phase's clock, so that a slow end shows.
+//
 // # What would make the figures lie
 //
 // A directory in memory is refused: an fsync there costs nothing. Readings that

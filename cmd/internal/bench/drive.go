@@ -14,6 +14,7 @@ type tally struct {
 	entry           uint64         // highest log entry
 	latency         histogram
 	samples         []sample
+	sent            [][]request // by client
 }
 
 func newTally() *tally { return &tally{refused: map[string]int{}, resent: map[string]int{}} }
@@ -59,6 +60,7 @@ func (d *drive) run(ctx context.Context, requests [][]request) (*tally, error) {
 	clients.Wait()
 	for i, part := range parts {
 		sum.add(part)
+		sum.sent = append(sum.sent, requests[i][:int(part.latency.total)])
 		if errs[i] != nil {
 			return sum, errs[i]
 		}

@@ -40,14 +40,19 @@ type phase struct {
 	fleet    *fleet
 	estimate int // readings a second
 	open     int // most readings that may be open; 0 means that none gets closed
+	held     int // readings of earlier phases that the market holds open
+	pending  int // go on until so many are open; 0 means for the time of the run
 	row      api.Market
 	profiles string // where the next window's profiles go; empty for none
+	beside   *etcd  // gets what was sent after each window; nil for none
 
 	sent    atomic.Int64 // accepted so far, with baselines
+	spans   spans
 	closed  atomic.Int64
-	elapsed time.Duration
-	used    []usage // by the nodes while the clock ran
-	driver  float64 // processor time of this process while it ran
+	elapsed time.Duration // of the clock
+	last    time.Duration // the same before the last window
+	used    []usage       // by the nodes while the clock ran
+	driver  float64       // processor time of this process while it ran
 }
 
 // baselines sends each meter's first reading, outside the clock.
@@ -64,38 +69,78 @@ func (p *phase) baselines(ctx context.Context) (*tally, error) {
 	return t, p.applied(ctx, t.entry)
 }
 
-func (p *phase) count(n int) { p.sent.Add(int64(n)) }
+func (p *phase) count(n int) {
+	p.sent.Add(int64(n))
+	p.spans.count(n)
+}
 
-// run signs and drives window after window until the time is used up or the
-// market takes no more.
+// run signs and drives window after window until the time is used up, the readings
+// that are wanted are open, or the market takes no more.
 func (p *phase) run(ctx context.Context) (*tally, error) {
 	sum := newTally()
 	p.used = make([]usage, len(p.site.nodes))
-	for p.elapsed < p.config.For {
-		left := p.config.For - p.elapsed
-		want := min(window, int(left.Seconds()*float64(p.estimate))+1)
-		if p.open == 0 {
-			room := p.fleet.room(int(p.row.MaxPendingPerMeter), int(p.row.MaxLiveReadings), int(p.sent.Load()))
-			if want = min(want, room-p.config.Clients*p.config.Batch); want <= 0 {
-				p.config.Progress.Say("the market takes no more open readings; the clock stops after %v", p.elapsed.Round(time.Millisecond))
-				return sum, nil
-			}
-		}
-		p.config.Progress.Show(fmt.Sprintf("%s: signing %d readings", p.fleet.market, want))
-		requests, err := p.fleet.sign(ctx, p.signer, p.config.Clients, p.config.Batch, want)
-		if err != nil {
-			return sum, err
-		}
-		t, err := p.window(ctx, requests, left)
-		sum.add(t)
-		if err != nil {
-			return sum, err
-		}
-		if t.accepted == 0 {
+	for {
+		left, want := p.next()
+		if want <= 0 {
 			return sum, nil
 		}
+		t, err := p.block(ctx, left, want)
+		sum.add(t)
+		if err != nil || t.accepted == 0 {
+			return sum, err
+		}
+		if p.beside == nil {
+			continue
+		}
+		if err := p.turn(ctx, t); err != nil {
+			return sum, err
+		}
 	}
-	return sum, nil
+}
+
+// next says for how long the next window may last and how many readings it takes;
+// none if the phase is over.
+func (p *phase) next() (left time.Duration, want int) {
+	left = p.config.For - p.elapsed
+	if p.beside != nil {
+		left = min(left, p.config.For/etcdTurns)
+	}
+	if want = int(left.Seconds()*float64(p.estimate)) + 1; p.pending > 0 {
+		left, want = MaxFor, p.pending-int(p.sent.Load())
+	}
+	if left <= 0 || want <= 0 {
+		return 0, 0
+	}
+	want = min(want, window)
+	if p.open > 0 {
+		return left, want
+	}
+	room := p.fleet.room(int(p.row.MaxPendingPerMeter), int(p.row.MaxLiveReadings), p.held+int(p.sent.Load()))
+	if want = min(want, room-p.config.Clients*p.config.Batch); want <= 0 {
+		p.config.Progress.Say("the market takes no more open readings; the clock stops after %v", p.elapsed.Round(time.Millisecond))
+	}
+	return left, want
+}
+
+// block signs readings and drives them.
+func (p *phase) block(ctx context.Context, left time.Duration, want int) (*tally, error) {
+	p.config.Progress.Show(fmt.Sprintf("%s: signing %d readings", p.fleet.market, want))
+	requests, err := p.fleet.sign(ctx, p.signer, p.config.Clients, p.config.Batch, want)
+	if err != nil {
+		return newTally(), err
+	}
+	return p.window(ctx, requests, left)
+}
+
+// turn lets etcd do what was just done here.
+func (p *phase) turn(ctx context.Context, t *tally) error {
+	took := p.elapsed - p.last
+	if err := p.beside.turn(ctx, t.sent); err != nil {
+		return err
+	}
+	last := &p.beside.result.Turns[len(p.beside.result.Turns)-1]
+	last.Readings, last.ReadingsPerS = t.accepted, float64(t.accepted)/took.Seconds()
+	return nil
 }
 
 // window drives what was signed, with the clock running until every node has
@@ -107,6 +152,7 @@ func (p *phase) window(ctx context.Context, requests [][]request, left time.Dura
 	}
 	before, driver := p.usage(), self()
 	began := time.Now()
+	p.spans.start()
 	d := drive{sender: p.sender, single: p.config.Batch == 1, until: began.Add(left), counted: p.count}
 	if p.open > 0 {
 		d.gate = p.gate
@@ -118,7 +164,8 @@ func (p *phase) window(ctx context.Context, requests [][]request, left time.Dura
 	if err == nil && p.open > 0 {
 		err = p.settled(ctx)
 	}
-	p.elapsed += time.Since(began)
+	p.last = p.elapsed
+	p.elapsed = p.spans.stop()
 	p.driver += self() - driver
 	for i, now := range p.usage() {
 		now.cpuSeconds += p.used[i].cpuSeconds - before[i].cpuSeconds

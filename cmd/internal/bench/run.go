@@ -8,8 +8,6 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/tallyvault/tallyvault/cmd/internal/trial"
 	"github.com/tallyvault/tallyvault/transport/client"
 )
@@ -93,7 +91,8 @@ func measure(ctx context.Context, c Config, on *site, s *Summary) error {
 		config: c, site: on, who: who, sender: sender, watchers: watchers, leader: leader,
 		signer: client.Signer{Key: who.Key, Cluster: on.Genesis.Cluster},
 	}
-	if err := base.ingest(ctx, s); err != nil {
+	held, err := base.ingest(ctx, s)
+	if err != nil {
 		return fmt.Errorf("phase ingest: %w", err)
 	}
 	if !on.own() {
@@ -101,6 +100,12 @@ func measure(ctx context.Context, c Config, on *site, s *Summary) error {
 	}
 	if err := base.settle(ctx, s); err != nil {
 		return fmt.Errorf("phase settle: %w", err)
+	}
+	if c.Leaves == 0 {
+		return nil
+	}
+	if err := base.again(ctx, s, held); err != nil {
+		return fmt.Errorf("phase ingest, again: %w", err)
 	}
 	return nil
 }
@@ -134,158 +139,4 @@ func self() float64 {
 		return 0
 	}
 	return float64(r.Utime.Nano()+r.Stime.Nano()) / float64(time.Second)
-}
-
-// enrol registers a fleet, reads the market's row and sends the baselines.
-func (p *phase) enrol(ctx context.Context, s *Summary) (*tally, error) {
-	p.config.Progress.Say("registering %d meters in market %s", len(p.fleet.ids), p.fleet.market)
-	setup, cancel := context.WithTimeout(ctx, registration)
-	defer cancel()
-	if err := p.site.registerMeters(setup, p.watchers[p.leader], p.who, p.fleet); err != nil {
-		return nil, err
-	}
-	var err error
-	if p.row, err = p.state(ctx); err != nil {
-		return nil, err
-	}
-	t, err := p.baselines(ctx)
-	if t != nil {
-		s.note(t)
-	}
-	return t, err
-}
-
-// note adds what must not happen to the summary.
-func (s *Summary) note(t *tally) {
-	addTo(s.Refused, t.refused)
-	addTo(s.Resent, t.resent)
-	s.Lost += t.lost
-}
-
-// missing counts readings that were answered as accepted and are not in the
-// state. On a cluster of its own nobody else sends any.
-func (p *phase) missing(ctx context.Context) (int, error) {
-	now, err := p.state(ctx)
-	if err != nil || !p.site.own() {
-		return 0, err
-	}
-	return int(p.sent.Load()) - int(now.LastReading-p.row.LastReading), nil
-}
-
-// ingest measures readings that nobody attests.
-func (r rig) ingest(ctx context.Context, s *Summary) error {
-	p := &phase{rig: r, fleet: newFleet(ingestMarket, "i", r.who, r.config.Meters), estimate: batchesPerCore * runtime.NumCPU()}
-	if p.config.Batch == 1 {
-		p.estimate = singlesPerCore * runtime.NumCPU()
-	}
-	if !p.site.own() {
-		p.fleet.market = p.config.Market
-	}
-	if _, err := p.enrol(ctx, s); err != nil {
-		return err
-	}
-	before, err := p.diskUsed()
-	if err != nil {
-		return err
-	}
-	side, stop := context.WithCancel(ctx)
-	defer stop()
-	published := &finality{}
-	go published.watch(side, p.watchers[p.leader])
-	go p.show(side)
-	p.profiles = p.config.Profiles
-	t, err := p.run(ctx)
-	s.note(t)
-	if err != nil {
-		return err
-	}
-	late, cancel := context.WithTimeout(ctx, appliedWithin)
-	defer cancel()
-	final, err := published.judge(late, t.samples)
-	if err != nil {
-		return err
-	}
-	stop()
-	if err := p.heaps(ctx); err != nil {
-		return err
-	}
-	after, err := p.diskUsed()
-	if err != nil {
-		return err
-	}
-	missing, err := p.missing(ctx)
-	s.Lost += max(missing, 0)
-	s.ingested(p, t, final, after-before)
-	if status, ask := p.watchers[p.leader].Status(ctx); ask == nil {
-		s.JournalLeaves = uint64(status.TreeSize)
-	}
-	return err
-}
-
-func (p *phase) diskUsed() (int64, error) {
-	if !p.site.own() {
-		return 0, nil
-	}
-	return sizeOf(p.site.nodes[0].dir)
-}
-
-// ingested writes down what the first phase found.
-func (s *Summary) ingested(p *phase, t *tally, final *histogram, grown int64) {
-	s.Seconds, s.Readings = p.elapsed.Round(time.Millisecond).Seconds(), t.accepted
-	s.ReadingsPerS = float64(t.accepted) / p.elapsed.Seconds()
-	s.P50Ms, s.P99Ms = milliseconds(t.latency.quantile(50)), milliseconds(t.latency.quantile(99))
-	s.FinalP50Ms, s.FinalP99Ms = milliseconds(final.quantile(50)), milliseconds(final.quantile(99))
-	s.FinalSamples, s.DriverCPU = int(final.total), p.driver
-	s.BytesPerRead = float64(grown) / float64(max(t.accepted, 1))
-	for i, n := range p.site.nodes {
-		s.NodeUsage = append(s.NodeUsage, Node{
-			Node: n.name, Leader: i == p.leader,
-			CPUSeconds: p.used[i].cpuSeconds, RSS: p.used[i].rss, Anonymous: p.used[i].anonymous,
-		})
-	}
-}
-
-// settle measures readings that three agents attest.
-func (r rig) settle(ctx context.Context, s *Summary) error {
-	p := &phase{
-		rig: r, fleet: newFleet(settleMarket, "s", r.who, r.config.Meters),
-		estimate: settledPerCore * runtime.NumCPU(), open: max(mostOpen, 2*r.config.Meters),
-	}
-	agents, side := errgroup.WithContext(ctx)
-	side, stop := context.WithCancel(side)
-	defer func() {
-		stop()
-		_ = agents.Wait() // Run ends without an error when its context does
-	}()
-	if err := p.site.attest(side, agents); err != nil {
-		return err
-	}
-	go p.follow(side)
-	go p.show(side)
-	_, err := p.enrol(ctx, s)
-	if err == nil {
-		err = p.settled(ctx)
-	}
-	if err != nil {
-		return err
-	}
-	t, err := p.run(ctx)
-	s.note(t)
-	if err != nil {
-		return err
-	}
-	missing, err := p.missing(ctx)
-	if err != nil {
-		return err
-	}
-	s.Lost += max(missing, 0)
-	if s.Settled, err = settlements(ctx, p.watchers[p.leader], settleMarket, int(p.sent.Load())); err != nil {
-		return err
-	}
-	if s.Settled != t.accepted {
-		return fmt.Errorf("%d readings were closed and %d settled: the oracles turned some down", t.accepted, s.Settled)
-	}
-	s.SettledSeconds = p.elapsed.Round(time.Millisecond).Seconds()
-	s.SettledPerS = float64(s.Settled) / p.elapsed.Seconds()
-	return nil
 }

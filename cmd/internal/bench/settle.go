@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"runtime"
 	"strconv"
 	"time"
 
@@ -19,6 +20,74 @@ import (
 const mostOpen = 20_000
 
 const pollClosed = 20 * time.Millisecond
+
+// settle measures readings that three agents attest.
+func (r rig) settle(ctx context.Context, s *Summary) error {
+	p := &phase{
+		rig: r, fleet: newFleet(settleMarket, "s", r.who, r.config.Meters),
+		estimate: settledPerCore * runtime.NumCPU(), open: max(mostOpen, 2*r.config.Meters),
+	}
+	agents, side := errgroup.WithContext(ctx)
+	side, stop := context.WithCancel(side)
+	defer func() {
+		stop()
+		_ = agents.Wait() // Run ends without an error when its context does
+	}()
+	if err := p.site.attest(side, agents); err != nil {
+		return err
+	}
+	go p.follow(side)
+	go p.show(side)
+	_, err := p.enrol(ctx, s)
+	if err == nil {
+		err = p.settled(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	t, err := p.run(ctx)
+	s.note(t)
+	if err != nil {
+		return err
+	}
+	missing, err := p.missing(ctx)
+	if err != nil {
+		return err
+	}
+	s.Lost += max(missing, 0)
+	if s.Settled, err = settlements(ctx, p.watchers[p.leader], settleMarket, int(p.sent.Load())); err != nil {
+		return err
+	}
+	if s.Settled != t.accepted {
+		return fmt.Errorf("%d readings were closed and %d settled: the oracles turned some down", t.accepted, s.Settled)
+	}
+	s.SettledSeconds = p.elapsed.Round(time.Millisecond).Seconds()
+	s.SettledPerS = float64(s.Settled) / p.elapsed.Seconds()
+	if r.config.Leaves > 0 {
+		err = p.grow(ctx, s)
+	}
+	s.SettledSpans = p.spans.list()
+	return err
+}
+
+// grow goes on until the journal is as long as is wanted. A settled reading makes two
+// leaves, itself and the receipt.
+func (p *phase) grow(ctx context.Context, s *Summary) error {
+	for {
+		leaves, err := p.leaves(ctx)
+		if err != nil || leaves >= uint64(p.config.Leaves) {
+			return err
+		}
+		t, err := p.block(ctx, MaxFor, min(window, (p.config.Leaves-int(leaves)+1)/2))
+		s.note(t)
+		if err != nil {
+			return err
+		}
+		if t.accepted == 0 {
+			return fmt.Errorf("the journal stays at %d leaves", leaves)
+		}
+	}
+}
 
 // attest runs an agent for each oracle until ctx ends.
 func (s *site) attest(ctx context.Context, group *errgroup.Group) error {

@@ -22,12 +22,18 @@ type Summary struct {
 	FinalP99Ms     float64 `json:"final_p99_ms"`
 	FinalSamples   int     `json:"final_samples"`
 	BytesPerRead   float64 `json:"bytes_per_reading"`
+	Pending        int     `json:"pending_readings"`
 	JournalLeaves  uint64  `json:"journal_leaves"`
+	Spans          []Span  `json:"spans"`
 	DriverCPU      float64 `json:"driver_cpu_seconds"`
 	NodeUsage      []Node  `json:"per_node"`
 	SettledSeconds float64 `json:"settled_seconds"`
 	Settled        int     `json:"settled"`
 	SettledPerS    float64 `json:"settled_per_s"`
+	SettledSpans   []Span  `json:"settled_spans,omitempty"` // with those until the journal was long enough
+
+	Etcd  *Etcd  `json:"etcd,omitempty"`
+	Again *Again `json:"again,omitempty"`
 
 	// Of both phases: refusals by code, requests that had to be sent again by the
 	// reason why, and readings without an outcome or answered and not in the state.
@@ -41,6 +47,17 @@ type Summary struct {
 	CPUs       int     `json:"cpus"`
 	Load       float64 `json:"load_average"` // of the minute before
 	FileSystem string  `json:"filesystem"`
+}
+
+// Again is phase ingest once more, with a long journal.
+type Again struct {
+	JournalLeaves uint64  `json:"journal_leaves"` // at its beginning
+	Seconds       float64 `json:"seconds"`
+	Readings      int     `json:"readings"`
+	ReadingsPerS  float64 `json:"readings_per_s"`
+	P50Ms         float64 `json:"p50_ms"`
+	P99Ms         float64 `json:"p99_ms"`
+	Spans         []Span  `json:"spans"`
 }
 
 // Node is what one node used in phase ingest. Where a running process cannot be
@@ -61,6 +78,10 @@ func (s Summary) Tell(out io.Writer) {
 	say := func(format string, args ...any) { fmt.Fprintf(out, format+"\n", args...) } //nolint:errcheck // words for people
 	say("%.0f readings/s (%d in %.1f s; batches of %d, %d clients, %d meters)", s.ReadingsPerS, s.Readings, s.Seconds, s.Batch, s.Clients, s.Meters)
 	say("  answered within %.1f ms (p50), %.1f ms (p99); final within %.0f ms (p50), %.0f ms (p99)", s.P50Ms, s.P99Ms, s.FinalP50Ms, s.FinalP99Ms)
+	if e := s.Etcd; e != nil {
+		say("%.0f puts/s of etcd %s (%d in %.1f s; %d members, %.0f bytes each), answered within %.1f ms (p50), %.1f ms (p99)",
+			e.PutsPerS, e.Version, e.Puts, e.Seconds, e.Members, e.PutBytes, e.P50Ms, e.P99Ms)
+	}
 	if s.SettledSeconds > 0 {
 		say("%.0f settled/s (%d in %.1f s)", s.SettledPerS, s.Settled, s.SettledSeconds)
 	}
@@ -72,7 +93,12 @@ func (s Summary) Tell(out io.Writer) {
 		if n.Leader {
 			role = ", leader"
 		}
-		say("  %s%s: %.1f s of processor time, %d MiB resident", n.Node, role, n.CPUSeconds, n.RSS>>20)
+		say("  %s%s: %.1f s of processor time, %d MiB resident, %d of them its own, with %d readings open",
+			n.Node, role, n.CPUSeconds, n.RSS>>20, n.Anonymous>>20, s.Pending)
+	}
+	if a := s.Again; a != nil {
+		say("%.0f readings/s behind %d leaves (%d in %.1f s), answered within %.1f ms (p50), %.1f ms (p99)",
+			a.ReadingsPerS, a.JournalLeaves, a.Readings, a.Seconds, a.P50Ms, a.P99Ms)
 	}
 	if len(s.Refused) > 0 || s.Lost > 0 || len(s.Resent) > 0 {
 		say("  refused %v, lost %d, sent again %v", s.Refused, s.Lost, s.Resent)
