@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -31,7 +32,10 @@ type Config struct {
 	// PeerAddress, and without that on the address in genesis.
 	PeerListener net.Listener
 	PeerAddress  string
-	Logger       *slog.Logger
+	// PeerDial connects to a peer's address. Without one it is TCP. Listener and dial
+	// together are the network; tests replace both by one that lies in memory.
+	PeerDial func(ctx context.Context, address string) (net.Conn, error)
+	Logger   *slog.Logger
 	// Registry receives the node's metrics; nil means that nobody reads them.
 	Registry prometheus.Registerer
 	// Clock tells the wall time. Only tests and the demo replace time.Now.
@@ -40,6 +44,11 @@ type Config struct {
 	// election; the other times of Raft follow from it. The default, a second, suits
 	// networks with round trips of up to 50 ms.
 	RaftTimeout time.Duration
+	// IdleTick is how often a cluster with nothing to do says what time it is, 1 s to
+	// 1 min, the default 5 s. Replicated time stands still between two entries, so it
+	// trails by as much; and as an entry counts 15 s at most for heights, a longer
+	// IdleTick makes idle windows longer. All nodes should have the same.
+	IdleTick time.Duration
 	// A snapshot is taken when SnapshotThreshold Raft entries have come since the
 	// last one, looked at every SnapshotInterval; TrailingLogs of them stay behind
 	// for followers that lag. Zero means Raft's own 8,192, 2 minutes and 10,240.
@@ -62,6 +71,13 @@ const (
 	minRaftTimeout     = 50 * time.Millisecond
 	maxRaftTimeout     = time.Minute
 	defaultRaftTimeout = time.Second
+)
+
+// Bounds of IdleTick.
+const (
+	minIdleTick     = time.Second
+	maxIdleTick     = time.Minute
+	defaultIdleTick = 5 * time.Second
 )
 
 // normal fills in defaults and refuses what cannot work.
@@ -89,6 +105,12 @@ func (c Config) normal() (Config, error) {
 	}
 	if c.RaftTimeout < minRaftTimeout || c.RaftTimeout > maxRaftTimeout {
 		return c, fmt.Errorf("raft timeout %s: want %s to %s", c.RaftTimeout, minRaftTimeout, maxRaftTimeout)
+	}
+	if c.IdleTick == 0 {
+		c.IdleTick = defaultIdleTick
+	}
+	if c.IdleTick < minIdleTick || c.IdleTick > maxIdleTick {
+		return c, fmt.Errorf("idle tick %s: want %s to %s", c.IdleTick, minIdleTick, maxIdleTick)
 	}
 	if c.SnapshotInterval < 0 {
 		return c, errors.New("the snapshot interval is negative")

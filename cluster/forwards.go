@@ -24,6 +24,8 @@ const (
 // forwards are the commands that this node handed to a leader and has not applied
 // itself yet.
 type forwards struct {
+	added signal // fires when there is something to watch
+
 	mu   sync.Mutex
 	sent map[fsm.Identity]forwarded
 }
@@ -48,6 +50,13 @@ func (f *forwards) add(commands []*fsm.Command, leader string, now time.Time) {
 		}
 		f.sent[c.Identity()] = forwarded{leader: leader, at: now}
 	}
+	f.added.fire()
+}
+
+func (f *forwards) len() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.sent)
 }
 
 // claim remembers what the leader has answered, until the same is applied here.
@@ -100,7 +109,18 @@ func (f *forwards) overdue(leader string, now time.Time) int {
 // watchForwards raises an alarm while forwarded commands are not applied in time.
 func (n *Node) watchForwards(ctx context.Context) {
 	var last time.Time
-	for pause(ctx, watchEvery) {
+	for {
+		added := n.forwards.added.next()
+		if n.forwards.len() == 0 && last.IsZero() {
+			select {
+			case <-ctx.Done():
+				return
+			case <-added:
+			}
+		}
+		if !pause(ctx, watchEvery) {
+			return
+		}
 		now, leader := time.Now(), n.leader()
 		if overdue := n.forwards.overdue(leader, now); overdue > 0 {
 			last = now
@@ -110,6 +130,7 @@ func (n *Node) watchForwards(ctx context.Context) {
 				"commands", overdue, "within", forwardedWithin, "leader", leader)
 		} else if now.Sub(last) > alarmFor {
 			n.alarms.clear(AlarmForward)
+			last = time.Time{}
 		}
 	}
 }

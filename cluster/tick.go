@@ -7,12 +7,8 @@ import (
 	"github.com/tallyvault/tallyvault/fsm"
 )
 
-const (
-	// idleTick is how often a cluster with nothing to do still says what time it is.
-	idleTick = 5 * time.Second
-	// leastTick parts ticks that wait for a height to be reached.
-	leastTick = 50 * time.Millisecond
-)
+// leastTick parts ticks that wait for a height to be reached.
+const leastTick = 50 * time.Millisecond
 
 // A tick waits for its place in the sequence of entries.
 type tick struct {
@@ -63,7 +59,7 @@ func (s *session) untilTick(view *fsm.View, last time.Time) time.Duration {
 		return 0
 	}
 	since := time.Since(last)
-	wait := idleTick - since
+	wait := s.idleTick - since
 	if view.Dirty() && len(view.Alarms()) == 0 {
 		wait = min(wait, s.cuts.left())
 	}
