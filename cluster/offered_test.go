@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/raft"
 
@@ -38,6 +39,7 @@ func newReceiver(t *testing.T, h *history, entries int) *receiver {
 	}
 	x.store = newSnapshotStore(inner, &frontGuard{recentLog: &recentLog{LogStore: raft.NewInmemStore()}}, x.replica, &offers{
 		waiting: filepath.Join(x.dir, "offered"), dir: filepath.Join(x.dir, "refused"), leader: func() string { return "node-c" },
+		clock:   func() time.Time { return time.Date(2020, 2, 29, 12, 0, 0, 0, time.UTC) },
 		refused: func(_ string, why error) { x.refused = append(x.refused, why) },
 	})
 	return x
@@ -237,7 +239,7 @@ func (x *receiver) isRefused(t *testing.T, err error, part snapshot.Part) {
 		t.Fatal(err)
 	}
 	var kept refusedOffer
-	if err := json.Unmarshal(data, &kept); err != nil || kept.From != "node-c" || kept.Index != 100 || kept.Why == "" {
+	if err := json.Unmarshal(data, &kept); err != nil || kept.From != "node-c" || kept.Index != 100 || kept.Why == "" || kept.At.Year() != 2020 {
 		t.Errorf("%s: %+v, %v", about[0], kept, err)
 	}
 	if _, err := os.Stat(about[0][:len(about[0])-len(".json")] + ".snapshot"); err != nil {

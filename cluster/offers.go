@@ -25,6 +25,7 @@ type offers struct {
 	waiting string // path of the file
 	dir     string // where refused ones are kept
 	leader  func() string
+	clock   func() time.Time
 	// refused is told why a snapshot was not believed, and where it is kept.
 	refused func(path string, why error)
 }
@@ -119,7 +120,7 @@ func (o *offers) keep(f *offer, why error) (path string, err error) {
 	if len(kept) >= maxRefused {
 		return "", nil
 	}
-	about, err := json.MarshalIndent(refusedOffer{o.leader(), time.Now().UTC(), f.index, f.term, why.Error(), digest}, "", "  ")
+	about, err := json.MarshalIndent(refusedOffer{o.leader(), o.clock().UTC(), f.index, f.term, why.Error(), digest}, "", "  ")
 	if err != nil {
 		return "", fmt.Errorf("keep a refused snapshot: %w", err)
 	}

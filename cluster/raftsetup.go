@@ -95,7 +95,7 @@ func (n *Node) newConsensus() (*consensus, error) {
 	}
 	c := &consensus{
 		log: n.log, snapshots: snapshots, replica: n.replica,
-		offers:  &offers{waiting: n.dir.offered(), dir: n.dir.refused(), leader: n.leader, refused: n.snapshotRefused},
+		offers:  &offers{waiting: n.dir.offered(), dir: n.dir.refused(), leader: n.leader, clock: n.config.Clock, refused: n.snapshotRefused},
 		config:  func(notify chan<- bool) *raft.Config { return raftConfig(n.config, n.self.Name, notify) },
 		connect: func() raft.Transport { return newTransport(n.port, n.config) },
 	}

@@ -218,7 +218,7 @@ func TestGap(t *testing.T) {
 	if err := source.view.Load().WriteSnapshot(&image); err != nil {
 		t.Fatal(err)
 	}
-	machine, err := fsm.ReadSnapshot(c.genesis, &image)
+	machine, _, err := fsm.ReadSnapshot(c.genesis, &image)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -52,7 +52,7 @@ func TestPayloadsAtTheirEnds(t *testing.T) {
 		if err := a.View().WriteSnapshot(&image); err != nil {
 			rt.Fatal(err)
 		}
-		if _, err := ReadSnapshot(r.genesis, &image); err != nil {
+		if _, _, err := ReadSnapshot(r.genesis, &image); err != nil {
 			rt.Fatal(err)
 		}
 	})

@@ -3,7 +3,6 @@ package fsm
 import (
 	"bufio"
 	"crypto/sha256"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash"
@@ -53,71 +52,70 @@ func (v *View) WriteSnapshot(w io.Writer) error {
 	if _, err := out.WriteString(snapshotMagic); err != nil {
 		return err
 	}
-	if err := writeBlock(out, strict.Encode(h)); err != nil {
+	if err := WriteBlock(out, strict.Encode(h)); err != nil {
 		return err
 	}
 	var failed error
 	s.image(func(row []byte) {
 		if failed == nil {
-			failed = writeBlock(out, row)
+			failed = WriteBlock(out, row)
 		}
 	})
 	if failed != nil {
 		return failed
 	}
-	if err := writeBlock(out, nil); err != nil {
+	if err := WriteBlock(out, nil); err != nil {
 		return err
 	}
 	return out.Flush()
 }
 
-func writeBlock(w io.Writer, b []byte) error {
-	var length [4]byte
-	binary.BigEndian.PutUint32(length[:], uint32(len(b)))
-	if _, err := w.Write(length[:]); err != nil {
-		return err
+// ReadSnapshot restores a machine, and tells the digest of its state, which it has
+// computed. Every error means that the snapshot must not be used: it says what is
+// wrong with it.
+func ReadSnapshot(g *genesis.Signed, r io.Reader) (*Machine, [32]byte, error) {
+	m, h, err := loadSnapshot(g, r)
+	if err != nil {
+		return nil, [32]byte{}, err
 	}
-	_, err := w.Write(b)
-	return err
+	return m, h.Digest, nil
 }
 
-// ReadSnapshot restores a machine. Every error means that the snapshot must
-// not be used: it says what is wrong with it.
-func ReadSnapshot(g *genesis.Signed, r io.Reader) (*Machine, error) {
+func loadSnapshot(g *genesis.Signed, r io.Reader) (*Machine, snapshotHeader, error) {
 	in := bufio.NewReaderSize(r, 1<<16)
 	magic := make([]byte, len(snapshotMagic))
 	if _, err := io.ReadFull(in, magic); err != nil || string(magic) != snapshotMagic {
-		return nil, errors.New("not a snapshot of this version")
+		return nil, snapshotHeader{}, errors.New("not a snapshot of this version")
 	}
 	h, err := readSnapshotHeader(in, g)
 	if err != nil {
-		return nil, err
+		return nil, h, err
 	}
 	m := empty(g)
 	digest, err := m.state.readRows(in)
 	if err != nil {
-		return nil, fmt.Errorf("snapshot of entry %d: %w", h.Entry, err)
+		return nil, h, fmt.Errorf("snapshot of entry %d: %w", h.Entry, err)
 	}
 	if digest != h.Digest {
-		return nil, fmt.Errorf("snapshot of entry %d: rows have digest %x, header says %x", h.Entry, digest, h.Digest)
+		return nil, h, fmt.Errorf("snapshot of entry %d: rows have digest %x, header says %x", h.Entry, digest, h.Digest)
 	}
 	s := m.state
 	if s.digest() != h.Digest {
-		return nil, fmt.Errorf("snapshot of entry %d: rows are out of order or double", h.Entry)
+		return nil, h, fmt.Errorf("snapshot of entry %d: rows are out of order or double", h.Entry)
 	}
 	if h.Era != s.era() || s.number != h.Entry || s.edge.Size() != h.Size || s.cutCount != h.Cut || (s.digestAt.cut != 0) != (h.Owed != nil) {
-		return nil, fmt.Errorf("snapshot of entry %d: header and rows disagree", h.Entry)
+		return nil, h, fmt.Errorf("snapshot of entry %d: header and rows disagree", h.Entry)
 	}
 	if err := s.consistent(); err != nil {
-		return nil, fmt.Errorf("snapshot of entry %d: %w", h.Entry, err)
+		return nil, h, fmt.Errorf("snapshot of entry %d: %w", h.Entry, err)
 	}
 	m.digest = h.Owed
-	return m, nil
+	return m, h, nil
 }
 
 func readSnapshotHeader(in *bufio.Reader, g *genesis.Signed) (snapshotHeader, error) {
 	var h snapshotHeader
-	block, err := readBlock(in, maxSnapshotHeader)
+	block, err := ReadBlock(in, maxSnapshotHeader)
 	if err != nil {
 		return h, fmt.Errorf("snapshot header: %w", err)
 	}
@@ -133,27 +131,11 @@ func readSnapshotHeader(in *bufio.Reader, g *genesis.Signed) (snapshotHeader, er
 	return h, nil
 }
 
-func readBlock(in *bufio.Reader, limit uint32) ([]byte, error) {
-	var length [4]byte
-	if _, err := io.ReadFull(in, length[:]); err != nil {
-		return nil, fmt.Errorf("cut short: %w", err)
-	}
-	n := binary.BigEndian.Uint32(length[:])
-	if n > limit {
-		return nil, fmt.Errorf("block of %d bytes, more than %d", n, limit)
-	}
-	block := make([]byte, n)
-	if _, err := io.ReadFull(in, block); err != nil {
-		return nil, fmt.Errorf("cut short: %w", err)
-	}
-	return block, nil
-}
-
 // readRows loads rows up to the zero length and returns their digest.
 func (s *state) readRows(in *bufio.Reader) ([32]byte, error) {
 	var h hash.Hash = sha256.New()
 	for {
-		row, err := readBlock(in, maxSnapshotRow)
+		row, err := ReadBlock(in, maxSnapshotRow)
 		if err != nil {
 			return [32]byte{}, err
 		}
@@ -163,6 +145,6 @@ func (s *state) readRows(in *bufio.Reader) ([32]byte, error) {
 		if err := s.load(row); err != nil {
 			return [32]byte{}, err
 		}
-		_ = writeBlock(h, row) // a hash never fails
+		_ = WriteBlock(h, row) // a hash never fails
 	}
 }

@@ -20,7 +20,7 @@ func snapshotOf(t testing.TB, v *View) []byte {
 
 func readSnapshot(t testing.TB, r *rig, whole []byte) *Machine {
 	t.Helper()
-	m, err := ReadSnapshot(r.genesis, bytes.NewReader(whole))
+	m, _, err := ReadSnapshot(r.genesis, bytes.NewReader(whole))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,14 +77,14 @@ func TestDamagedSnapshotsAreRefused(t *testing.T) {
 	for i := 0; i < len(whole); i += 1 + i/100 {
 		damaged := bytes.Clone(whole)
 		damaged[i] ^= 1
-		if m, err := ReadSnapshot(r.genesis, bytes.NewReader(damaged)); err == nil && m.View().Digest() != r.m.View().Digest() {
+		if m, _, err := ReadSnapshot(r.genesis, bytes.NewReader(damaged)); err == nil && m.View().Digest() != r.m.View().Digest() {
 			t.Fatalf("byte %d flipped: another state was restored", i)
 		} else if err == nil {
 			t.Fatalf("byte %d flipped: accepted", i)
 		}
 	}
 	for _, n := range []int{0, 5, len(whole) / 2, len(whole) - 1} {
-		if _, err := ReadSnapshot(r.genesis, bytes.NewReader(whole[:n])); err == nil {
+		if _, _, err := ReadSnapshot(r.genesis, bytes.NewReader(whole[:n])); err == nil {
 			t.Errorf("cut to %d bytes: accepted", n)
 		}
 	}
@@ -99,7 +99,7 @@ func forged(t *testing.T, r *rig, change func(rows [][]byte) [][]byte) []byte {
 	rows = change(rows)
 	sum := sha256.New()
 	for _, row := range rows {
-		_ = writeBlock(sum, row)
+		_ = WriteBlock(sum, row)
 	}
 	var b bytes.Buffer
 	b.WriteString(snapshotMagic)
@@ -108,7 +108,7 @@ func forged(t *testing.T, r *rig, change func(rows [][]byte) [][]byte) []byte {
 		Cut: s.cutCount, Size: s.edge.Size(), Digest: [32]byte(sum.Sum(nil)), Owed: r.m.digest,
 	})
 	for _, block := range append(append([][]byte{header}, rows...), nil) {
-		if err := writeBlock(&b, block); err != nil {
+		if err := WriteBlock(&b, block); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -124,7 +124,7 @@ func TestForgedSnapshotsAreRefused(t *testing.T) {
 	r.must(r.sign("windy", r.reading("m-2", 0, r.now-2*hour)), r.sign("windy", r.reading("m-2", 5_000, r.now-hour)))
 	r.must(r.sign("oracle-a", r.attestation(1, 4)), r.sign("oracle-b", r.attestation(1, 4)))
 	r.must(r.sign("sunny", r.rotation("sunny", testKey("sunny 2"), 3)))
-	if _, err := ReadSnapshot(r.genesis, bytes.NewReader(forged(t, r, func(rows [][]byte) [][]byte { return rows }))); err != nil {
+	if _, _, err := ReadSnapshot(r.genesis, bytes.NewReader(forged(t, r, func(rows [][]byte) [][]byte { return rows }))); err != nil {
 		t.Fatalf("nothing forged: %v", err)
 	}
 	find := func(rows [][]byte, tag ...byte) int {
@@ -162,7 +162,7 @@ func TestForgedSnapshotsAreRefused(t *testing.T) {
 		"a row behind its table":  func(rows [][]byte) [][]byte { return append(rows, []byte{rowAlarm, 0, 1, 'x'}) },
 	}
 	for name, change := range tests {
-		if _, err := ReadSnapshot(r.genesis, bytes.NewReader(forged(t, r, change))); err == nil {
+		if _, _, err := ReadSnapshot(r.genesis, bytes.NewReader(forged(t, r, change))); err == nil {
 			t.Errorf("%s: accepted", name)
 		}
 	}

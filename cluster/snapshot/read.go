@@ -2,7 +2,6 @@ package snapshot
 
 import (
 	"bufio"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -90,7 +89,7 @@ func (c *Receiver) Read(r io.Reader) (*Restored, error) {
 	if err != nil {
 		return nil, &Error{PartChain, err}
 	}
-	evidence, err := readBlock(in, maxEvidence)
+	evidence, err := fsm.ReadBlock(in, maxEvidence)
 	if err != nil {
 		return nil, &Error{PartEvidence, err}
 	}
@@ -134,7 +133,7 @@ func readHead(in *bufio.Reader, g *genesis.Signed) (head, error) {
 	if _, err := io.ReadFull(in, start); err != nil || string(start) != magic {
 		return h, errors.New("not a snapshot of this version")
 	}
-	block, err := readBlock(in, maxHead)
+	block, err := fsm.ReadBlock(in, maxHead)
 	if err != nil {
 		return h, err
 	}
@@ -148,7 +147,7 @@ func readHead(in *bufio.Reader, g *genesis.Signed) (head, error) {
 }
 
 func (c *Receiver) readChain(in *bufio.Reader) (*proof.History, error) {
-	block, err := readBlock(in, maxChain)
+	block, err := fsm.ReadBlock(in, maxChain)
 	if err != nil {
 		return nil, err
 	}
@@ -162,12 +161,10 @@ func (c *Receiver) readChain(in *bufio.Reader) (*proof.History, error) {
 // begin loads the base and the checkpoint that its evidence is under, if there is any.
 func (t *tail) begin(in *bufio.Reader, h head, history *proof.History, evidence []byte) (note proof.Checkpoint, err error) {
 	if !h.Image {
-		if t.base, err = OfGenesis(t.receiver.Genesis); err == nil {
-			t.machine, err = fsm.New(t.receiver.Genesis)
-		}
-		if err != nil {
+		if t.machine, err = fsm.New(t.receiver.Genesis); err != nil {
 			return note, err
 		}
+		t.base = Base{View: t.machine.View()}
 		if len(evidence) > 0 {
 			if note, _, err = history.VerifyCheckpoint(evidence); err != nil {
 				return note, &Error{PartEvidence, err}
@@ -179,11 +176,11 @@ func (t *tail) begin(in *bufio.Reader, h head, history *proof.History, evidence 
 	if err != nil {
 		return note, &Error{PartEvidence, err}
 	}
-	if t.machine, err = fsm.ReadSnapshot(t.receiver.Genesis, in); err != nil {
+	t.base.Leaf = verified.Index
+	if t.machine, t.base.Digest, err = fsm.ReadSnapshot(t.receiver.Genesis, in); err != nil {
 		return note, &Error{PartImage, err}
 	}
-	t.base = Base{View: t.machine.View(), Leaf: verified.Index}
-	t.base.Digest = t.base.View.Digest()
+	t.base.View = t.machine.View()
 	switch next := t.base.View.Cut().Number + 1; {
 	case t.base.Digest != stated.Value:
 		return note, refuse(PartImage, "it has digest %x, the committee has cosigned %x", t.base.Digest, stated.Value)
@@ -252,20 +249,4 @@ func (c *Receiver) prove(size uint64, root tlog.Hash, known proof.Checkpoint) er
 		return other
 	}
 	return fmt.Errorf("%w: %d leaves from %d: %w", ErrUnproven, size, known.Size, err)
-}
-
-func readBlock(in *bufio.Reader, limit uint32) ([]byte, error) {
-	var length [4]byte
-	if _, err := io.ReadFull(in, length[:]); err != nil {
-		return nil, fmt.Errorf("cut short: %w", err)
-	}
-	n := binary.BigEndian.Uint32(length[:])
-	if n > limit {
-		return nil, fmt.Errorf("block of %d bytes, more than %d", n, limit)
-	}
-	block := make([]byte, n)
-	if _, err := io.ReadFull(in, block); err != nil {
-		return nil, fmt.Errorf("cut short: %w", err)
-	}
-	return block, nil
 }

@@ -41,27 +41,8 @@ type entry struct {
 // replay applies the tail up to its end, which must be the end of the snapshot.
 func (t *tail) replay(in *bufio.Reader) error {
 	t.edge = t.base.View.Edge()
-	var open [][]byte
-	size, leaves := 0, uint64(0)
-	for {
-		leaf, err := readBlock(in, proof.MaxLeaf)
-		if err != nil {
-			return err
-		}
-		if len(open) > 0 && (len(leaf) == 0 || fsm.StartsEntry(leaf)) {
-			if err := t.add(open); err != nil {
-				return err
-			}
-			open, size = nil, 0
-		}
-		if len(leaf) == 0 {
-			break
-		}
-		open = append(open, leaf)
-		size, leaves = size+len(leaf), leaves+1
-		if size > maxEntryBytes || leaves > MaxTail {
-			return errors.New("an entry or the whole is too long")
-		}
+	if err := t.read(in); err != nil {
+		return err
 	}
 	if err := t.apply(); err != nil {
 		return err
@@ -73,6 +54,32 @@ func (t *tail) replay(in *bufio.Reader) error {
 		return fmt.Errorf("it does not come to the tree of %d leaves that is known", size)
 	}
 	return nil
+}
+
+// read takes leaf by leaf up to the empty block, and applies what makes a batch.
+func (t *tail) read(in *bufio.Reader) error {
+	var open [][]byte
+	size, leaves := 0, uint64(0)
+	for {
+		leaf, err := fsm.ReadBlock(in, proof.MaxLeaf)
+		if err != nil {
+			return err
+		}
+		if len(open) > 0 && (len(leaf) == 0 || fsm.StartsEntry(leaf)) {
+			if err := t.add(open); err != nil {
+				return err
+			}
+			open, size = nil, 0
+		}
+		if len(leaf) == 0 {
+			return nil
+		}
+		open = append(open, leaf)
+		size, leaves = size+len(leaf), leaves+1
+		if size > maxEntryBytes || leaves > MaxTail {
+			return errors.New("an entry or the whole is too long")
+		}
+	}
 }
 
 // add takes the leaves of one entry, and applies what waits once that is enough.

@@ -2,7 +2,6 @@ package snapshot
 
 import (
 	"bufio"
-	"encoding/binary"
 	"fmt"
 	"io"
 
@@ -59,9 +58,8 @@ type Snapshot struct {
 func (s *Snapshot) Write(w io.Writer) error {
 	v := s.State
 	from, to := s.Base.View.TreeSize(), v.TreeSize()
-	if to-from > MaxTail {
-		return fmt.Errorf("the state of entry %d is %d leaves ahead of the last one that can be proven, want at most %d: it waits for cosignatures",
-			v.Number(), to-from, MaxTail)
+	if err := checkTail(from, to); err != nil {
+		return err
 	}
 	h := head{Cluster: v.Cluster(), Era: v.Era(), Image: s.Base.Leaf != 0, Entry: v.Number(), Size: to, Root: v.Root()}
 	out := bufio.NewWriterSize(w, 1<<16)
@@ -69,7 +67,7 @@ func (s *Snapshot) Write(w io.Writer) error {
 		return err
 	}
 	for _, block := range [][]byte{strict.Encode(h), s.Chain, s.Evidence} {
-		if err := writeBlock(out, block); err != nil {
+		if err := fsm.WriteBlock(out, block); err != nil {
 			return err
 		}
 	}
@@ -78,9 +76,9 @@ func (s *Snapshot) Write(w io.Writer) error {
 			return err
 		}
 	}
-	err := s.Leaves(from, to, func(_ uint64, leaf []byte) error { return writeBlock(out, leaf) })
+	err := s.Leaves(from, to, func(_ uint64, leaf []byte) error { return fsm.WriteBlock(out, leaf) })
 	if err == nil {
-		err = writeBlock(out, nil)
+		err = fsm.WriteBlock(out, nil)
 	}
 	if err != nil {
 		return err
@@ -88,12 +86,10 @@ func (s *Snapshot) Write(w io.Writer) error {
 	return out.Flush()
 }
 
-func writeBlock(w io.Writer, b []byte) error {
-	var length [4]byte
-	binary.BigEndian.PutUint32(length[:], uint32(len(b)))
-	if _, err := w.Write(length[:]); err != nil {
-		return err
+// checkTail asks whether a snapshot may have that many leaves behind its image.
+func checkTail(from, to uint64) error {
+	if to-from > MaxTail {
+		return fmt.Errorf("the state is %d leaves ahead of the last one that can be proven, want at most %d: it waits for cosignatures", to-from, MaxTail)
 	}
-	_, err := w.Write(b)
-	return err
+	return nil
 }

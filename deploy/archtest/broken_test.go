@@ -165,7 +165,7 @@ func TestTextIsNoticed(t *testing.T) {
 		{"a.go", short, nil},
 		{"a.go", long, []string{"more than 450"}},
 		{"a_test.go", long, nil},
-		{"a.md", "mktemp -d demo.XXXX" + "XX\n", nil},
+		{"a.md", "mktemp -d demo." + strings.Repeat("X", 6) + "\n", nil},
 		{"a.md", "ok\n// " + note + ": later\n", []string{"a.md:2: " + note}},
 		{"a.go", "// FIX" + "ME\n", []string{"FIX" + "ME"}},
 		{"Makefile", "cp a /tm" + "p/a\n", []string{"path of somebody's machine"}},

@@ -21,7 +21,8 @@ const etcdTurns = 5
 // benchmark puts on one.
 const clientsPerConnection = 8
 
-const etcdWithin = 20 * time.Second
+// etcdWithin is how long an etcd cluster may take to say who leads it.
+const etcdWithin = 5 * time.Second
 
 // Etcd is what an etcd cluster did with puts of the same bytes, in turns with the
 // readings. A put counts when it was answered; etcd's followers are not waited for.
@@ -66,6 +67,9 @@ func dialEtcd(ctx context.Context, urls []string, mark string, clients int) (*et
 	defer first.Close() //nolint:errcheck // it has only asked
 	status, err := first.Status(ctx, urls[0])
 	if err != nil {
+		if ctx.Err() != nil {
+			err = fmt.Errorf("nobody answers there: %w", err)
+		}
 		return nil, fmt.Errorf("asking etcd at %s: %w", urls[0], err)
 	}
 	list, err := first.MemberList(ctx)

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"google.golang.org/grpc"
@@ -144,6 +145,22 @@ func TestPutsGoToEtcdsLeader(t *testing.T) {
 		if s.Members != 2 || s.Version != "3.6.0" || len(s.Turns) != 2 || s.PutsPerS <= 0 || s.P99Ms <= 0 || int(e.latency.total) != 2*clients*3 {
 			t.Errorf("%+v", s)
 		}
+	}
+}
+
+func TestNoEtcd(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	url := "http://" + listener.Addr().String()
+	if err := listener.Close(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if _, err := dialEtcd(ctx, []string{url}, "run", 1); err == nil || !strings.Contains(err.Error(), url+": nobody answers there") {
+		t.Errorf("no etcd: %v", err)
 	}
 }
 

@@ -21,15 +21,15 @@ type Summary struct {
 	FinalP50Ms     float64 `json:"final_p50_ms"`
 	FinalP99Ms     float64 `json:"final_p99_ms"`
 	FinalSamples   int     `json:"final_samples"`
-	BytesPerRead   float64 `json:"bytes_per_reading"`
-	Pending        int     `json:"pending_readings"`
+	BytesPerRead   float64 `json:"bytes_per_reading,omitempty"` // of the bench's own nodes
+	Pending        int     `json:"pending_readings,omitempty"`  // the same
 	JournalLeaves  uint64  `json:"journal_leaves"`
 	Spans          []Span  `json:"spans"`
 	DriverCPU      float64 `json:"driver_cpu_seconds"`
-	NodeUsage      []Node  `json:"per_node"`
-	SettledSeconds float64 `json:"settled_seconds"`
-	Settled        int     `json:"settled"`
-	SettledPerS    float64 `json:"settled_per_s"`
+	NodeUsage      []Node  `json:"per_node,omitempty"`
+	SettledSeconds float64 `json:"settled_seconds,omitempty"`
+	Settled        int     `json:"settled,omitempty"`
+	SettledPerS    float64 `json:"settled_per_s,omitempty"`
 	SettledSpans   []Span  `json:"settled_spans,omitempty"` // with those until the journal was long enough
 
 	Etcd  *Etcd  `json:"etcd,omitempty"`
@@ -46,7 +46,7 @@ type Summary struct {
 	Platform   string  `json:"platform"`
 	CPUs       int     `json:"cpus"`
 	Load       float64 `json:"load_average"` // of the minute before
-	FileSystem string  `json:"filesystem"`
+	FileSystem string  `json:"filesystem,omitempty"`
 }
 
 // Again is phase ingest once more, with a long journal.
