@@ -43,6 +43,12 @@ a payer and meters with the keys of as many admins as the threshold asks for:
    tallyvault bench --target https://node-a:8443 --genesis genesis.json \
        --market energy --key ann.key --key ben.key
 
+Only a cluster for trials should be driven: what is registered stays, and so does
+the sum of invented money that is paid in for the payer. Of what its processes use
+nothing is measured, and nothing is settled unless oracles of its own attest. Nodes
+limit what one address may ask of them (serve --checks-per-second); a figure that
+this bounds shows RateLimited under "resent".
+
 Exits with 1 if readings were lost or refused.`,
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "dir", Usage: "empty or absent `DIR` for the cluster, on a disk"},
@@ -107,8 +113,10 @@ func runBench(c *cli.Context) error {
 
 // targetOf reads what it takes to drive somebody else's cluster.
 func targetOf(c *cli.Context, urls []string, config *bench.Config) error {
-	if c.IsSet("dir") {
-		return usage("--dir is for a cluster of the bench's own; with --target there is none")
+	for _, flag := range []string{"dir", "nodes", "pending", "leaves"} {
+		if c.IsSet(flag) {
+			return usage("--%s is for a cluster of the bench's own; with --target there is none", flag)
+		}
 	}
 	if err := demand(c, "genesis", "key"); err != nil {
 		return err

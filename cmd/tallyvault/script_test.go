@@ -33,6 +33,7 @@ var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args [
 	"await":     await,
 	"leader":    leader,
 	"setenv":    setenv,
+	"sum":       sum,
 	"swallower": swallower,
 }
 
@@ -134,6 +135,25 @@ func setenv(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("%s does not match %s with one group", args[2], args[1])
 	}
 	ts.Setenv(args[0], found[1])
+}
+
+// sum TOTAL PART...: the parts add up to the total.
+func sum(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: sum TOTAL PART...")
+	}
+	left := 0
+	for i, arg := range args {
+		n, err := strconv.Atoi(arg)
+		ts.Check(err)
+		if i > 0 {
+			n = -n
+		}
+		left += n
+	}
+	if left != 0 {
+		ts.Fatalf("%s is not the sum of %s", args[0], strings.Join(args[1:], " and "))
+	}
 }
 
 type processKey struct{}

@@ -206,16 +206,22 @@ func (p *phase) applied(ctx context.Context, entry uint64) error {
 
 // state asks a node for the market's row.
 func (p *phase) state(ctx context.Context) (api.Market, error) {
+	return marketOf(ctx, p.watchers[0], p.fleet.market)
+}
+
+func marketOf(ctx context.Context, node *client.Client, market string) (api.Market, error) {
 	var list api.Markets
-	if err := p.watchers[0].Get(ctx, "/v1/markets", nil, &list); err != nil {
+	if err := node.Get(ctx, "/v1/markets", nil, &list); err != nil {
 		return api.Market{}, err
 	}
+	var names []string
 	for _, m := range list.Markets {
-		if m.Market == p.fleet.market {
+		if m.Market == market {
 			return m, nil
 		}
+		names = append(names, m.Market)
 	}
-	return api.Market{}, fmt.Errorf("the cluster has no market %q", p.fleet.market)
+	return api.Market{}, fmt.Errorf("the cluster has no market %q, but %q", market, names)
 }
 
 // show keeps the line of figures until ctx ends.

@@ -12,8 +12,12 @@ import (
 	"github.com/tallyvault/tallyvault/transport/client"
 )
 
-// readyWithin is how long the nodes may take to elect a leader and serve.
-const readyWithin = time.Minute
+// How long the nodes may take to elect a leader and serve: those that are started
+// here, and those that are said to run already.
+const (
+	readyWithin  = time.Minute
+	targetWithin = 10 * time.Second
+)
 
 // Run measures. The summary is complete only when the error is nil; Clean tells
 // whether its figures mean what they say.
@@ -81,6 +85,11 @@ func measure(ctx context.Context, c Config, on *site, s *Summary) error {
 	// One node less on the way: the leader orders what comes, wherever it comes in.
 	sender.at.Store(int64(leader))
 
+	if !on.own() { // before anything is registered there
+		if _, err := marketOf(ctx, watchers[leader], c.Market); err != nil {
+			return err
+		}
+	}
 	setup, cancel := context.WithTimeout(ctx, registration)
 	defer cancel()
 	who, err := on.Enrol(setup, watchers[leader], "bench")
@@ -112,7 +121,11 @@ func measure(ctx context.Context, c Config, on *site, s *Summary) error {
 
 // ready waits for all nodes and says which of them leads.
 func (s *site) ready(ctx context.Context, watchers []*client.Client) (leader int, err error) {
-	ctx, cancel := context.WithTimeout(ctx, readyWithin)
+	within := readyWithin
+	if !s.own() {
+		within = targetWithin
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, within, fmt.Errorf("not ready within %v", within))
 	defer cancel()
 	for i, w := range watchers {
 		err := wait(ctx, 50*time.Millisecond, func() (bool, error) {

@@ -103,4 +103,7 @@ func (s Summary) Tell(out io.Writer) {
 	if len(s.Refused) > 0 || s.Lost > 0 || len(s.Resent) > 0 {
 		say("  refused %v, lost %d, sent again %v", s.Refused, s.Lost, s.Resent)
 	}
+	if s.Resent["RateLimited"] > 0 {
+		say("  the nodes limit what one address may ask of them (serve --checks-per-second): they may take in more than that")
+	}
 }
