@@ -42,7 +42,9 @@ type Config struct {
 	RaftTimeout time.Duration
 	// A snapshot is taken when SnapshotThreshold Raft entries have come since the
 	// last one, looked at every SnapshotInterval; TrailingLogs of them stay behind
-	// for followers that lag. Zero means Raft's own 8,192, 2 minutes and 10,240.
+	// for followers that lag. Zero means 256, 30 s and Raft's own 10,240: an entry holds
+	// hundreds of commands under load, and what came since the last snapshot is applied
+	// again at a start.
 	SnapshotThreshold uint64
 	SnapshotInterval  time.Duration
 	TrailingLogs      uint64
@@ -65,6 +67,11 @@ const (
 	minRaftTimeout     = 50 * time.Millisecond
 	maxRaftTimeout     = time.Minute
 	defaultRaftTimeout = time.Second
+)
+
+const (
+	defaultSnapshotThreshold = 256
+	defaultSnapshotInterval  = 30 * time.Second
 )
 
 // normal fills in defaults and refuses what cannot work.
@@ -101,6 +108,12 @@ func (c Config) normal() (Config, error) {
 	}
 	if c.SnapshotInterval < 0 {
 		return c, errors.New("the snapshot interval is negative")
+	}
+	if c.SnapshotInterval == 0 {
+		c.SnapshotInterval = defaultSnapshotInterval
+	}
+	if c.SnapshotThreshold == 0 {
+		c.SnapshotThreshold = defaultSnapshotThreshold
 	}
 	return c, nil
 }

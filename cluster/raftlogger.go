@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 
 	"github.com/hashicorp/go-hclog"
 )
@@ -34,6 +35,9 @@ func (s raftSink) Accept(name string, level hclog.Level, message string, args ..
 	switch level {
 	case hclog.Error:
 		ours = slog.LevelError
+		if waitsForSnapshot(message, args) {
+			ours = slog.LevelInfo
+		}
 	case hclog.Warn:
 		ours = slog.LevelWarn
 	case hclog.Info:
@@ -49,4 +53,14 @@ func (s raftSink) Accept(name string, level hclog.Level, message string, args ..
 		line = append(line, arg)
 	}
 	s.log.Log(context.Background(), ours, message, line...)
+}
+
+// waitsForSnapshot reports whether the library complains of a snapshot that only is not
+// due yet: while a log is replayed, or before a state can be proven. It tries again.
+func waitsForSnapshot(message string, args []any) bool {
+	if message != "failed to take snapshot" || len(args) != 2 {
+		return false
+	}
+	why := fmt.Sprint(args[1])
+	return strings.HasPrefix(why, "cannot take snapshot now") || strings.HasPrefix(why, "failed to start snapshot: "+noSnapshotBefore)
 }

@@ -65,12 +65,7 @@ func raftConfig(c Config, self string, notify chan<- bool) *raft.Config {
 	r.HeartbeatTimeout, r.ElectionTimeout = c.RaftTimeout, c.RaftTimeout
 	r.LeaderLeaseTimeout = c.RaftTimeout / 2
 	r.CommitTimeout = max(c.RaftTimeout/20, time.Millisecond)
-	if c.SnapshotThreshold > 0 {
-		r.SnapshotThreshold = c.SnapshotThreshold
-	}
-	if c.SnapshotInterval > 0 {
-		r.SnapshotInterval = c.SnapshotInterval
-	}
+	r.SnapshotThreshold, r.SnapshotInterval = c.SnapshotThreshold, c.SnapshotInterval
 	if c.TrailingLogs > 0 {
 		r.TrailingLogs = c.TrailingLogs
 	}

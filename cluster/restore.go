@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 
 	"github.com/hashicorp/raft"
 	"golang.org/x/mod/sumdb/tlog"
@@ -186,19 +187,22 @@ func (r *replica) bridge(x *restored, view *fsm.View) error {
 	return nil
 }
 
+// noSnapshotBefore begins each reason why there can be no snapshot yet.
+const noSnapshotBefore = "no snapshot before "
+
 // Snapshot implements raft.FSM in constant time. Without the whole journal there is
 // none: the snapshot's tail comes from there.
 func (r *replica) Snapshot() (raft.FSMSnapshot, error) {
 	view, published := r.view.Load(), r.witness.published()
 	switch {
 	case !r.complete():
-		return nil, errors.New("no snapshot before the journal is complete")
+		return nil, errors.New(noSnapshotBefore + "the journal is complete")
 	case published.Size > view.TreeSize():
-		return nil, fmt.Errorf("no snapshot before the %d leaves of the newest checkpoint are applied", published.Size)
+		return nil, fmt.Errorf(noSnapshotBefore+"the %d leaves of the newest checkpoint are applied", published.Size)
 	}
 	r.bases.settle(published.Size)
 	if base := r.bases.proven; base.Leaf != 0 && base.Leaf >= published.Size {
-		return nil, fmt.Errorf("no snapshot before a checkpoint includes leaf %d", base.Leaf)
+		return nil, fmt.Errorf(noSnapshotBefore+"a checkpoint includes leaf %d", base.Leaf)
 	}
 	return &snapshotting{base: r.bases.proven, published: published, view: view, journal: r.journal, disk: r.disk, witness: r.witness}, nil
 }
@@ -228,12 +232,21 @@ func (s *snapshotting) Persist(sink raft.SnapshotSink) error {
 		file.Chain, file.Evidence, err = s.witness.evidence(s.base, s.published)
 	}
 	if err == nil {
-		err = file.Write(sink)
+		err = file.Write(yielding{sink})
 	}
 	if err != nil {
 		return errors.Join(fmt.Errorf("write a snapshot: %w", err), sink.Cancel())
 	}
 	return sink.Close()
+}
+
+// A yielding writer lets others run between two writes. Encoding a large state would
+// otherwise hold a core for as long as the scheduler lets it, and Apply would wait.
+type yielding struct{ io.Writer }
+
+func (y yielding) Write(b []byte) (int, error) {
+	runtime.Gosched()
+	return y.Writer.Write(b)
 }
 
 // Release implements raft.FSMSnapshot.
