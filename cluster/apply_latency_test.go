@@ -21,9 +21,10 @@ const (
 	readingsEach  = 16
 )
 
-// While a snapshot of many live readings is written, Apply takes at most twice as long
-// at the 99th percentile. TALLYVAULT_MEASURE=200000 runs it with so many: it needs a
-// quiet machine and two minutes.
+// While a snapshot of many live readings is written, an entry takes at most 10 ms longer
+// at the 99th percentile, which is as long as the scheduler lets one goroutine hold a
+// core. TALLYVAULT_MEASURE=200000 runs it with so many: it needs a quiet machine and
+// three minutes.
 func TestApplyDuringSnapshot(t *testing.T) {
 	liveReadings, err := strconv.Atoi(os.Getenv("TALLYVAULT_MEASURE"))
 	if err != nil {
@@ -58,8 +59,8 @@ func TestApplyDuringSnapshot(t *testing.T) {
 	t.Logf("an entry of %d readings, alone: p50 %v, p99 %v, most %v; beside a snapshot: p50 %v, p99 %v, most %v", readingsEach,
 		alone[appliesInTurn/2], alone[appliesInTurn*99/100], alone[appliesInTurn-1],
 		beside[appliesInTurn/2], beside[appliesInTurn*99/100], beside[appliesInTurn-1])
-	if beside[appliesInTurn*99/100] > 2*alone[appliesInTurn*99/100] {
-		t.Error("Apply takes more than twice as long beside a snapshot")
+	if more := beside[appliesInTurn*99/100] - alone[appliesInTurn*99/100]; more > 10*time.Millisecond {
+		t.Errorf("Apply takes %v longer beside a snapshot", more)
 	}
 }
 

@@ -146,7 +146,9 @@ func TestForgedSnapshots(t *testing.T) {
 	image := func(f *history) snapshot.Snapshot {
 		f.cosign(0, 1)
 		f.r.bases.settle(f.note.Size)
-		return with(func(s *snapshot.Snapshot) { s.Base.View = f.r.bases.proven.View })
+		return with(func(s *snapshot.Snapshot) {
+			s.Base.View, s.Base.Digest = f.r.bases.proven.View, f.r.bases.proven.Digest
+		})
 	}
 	end := honest.State.TreeSize()
 	// reordered has the same beginning and other entries since the frozen state.

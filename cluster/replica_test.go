@@ -215,7 +215,7 @@ func TestGap(t *testing.T) {
 	source := newTestReplica(t, c)
 	source.ApplyBatch([]*raft.Log{command(1, 2, 2, c.tick(source.view.Load(), false))})
 	var image bytes.Buffer
-	if err := source.view.Load().WriteSnapshot(&image); err != nil {
+	if err := source.view.Load().WriteSnapshot(&image, source.view.Load().Digest()); err != nil {
 		t.Fatal(err)
 	}
 	machine, _, err := fsm.ReadSnapshot(c.genesis, &image)

@@ -75,7 +75,7 @@ func FuzzReadSnapshot(f *testing.F) {
 	r := world(f)
 	r.pass(2)
 	var whole bytes.Buffer
-	if err := r.m.View().WriteSnapshot(&whole); err != nil {
+	if err := r.m.View().WriteSnapshot(&whole, r.m.View().Digest()); err != nil {
 		f.Fatal(err)
 	}
 	f.Add(whole.Bytes())

@@ -49,7 +49,7 @@ func TestPayloadsAtTheirEnds(t *testing.T) {
 			rt.Fatalf("alarms %v", alarms)
 		}
 		var image bytes.Buffer
-		if err := a.View().WriteSnapshot(&image); err != nil {
+		if err := a.View().WriteSnapshot(&image, a.View().Digest()); err != nil {
 			rt.Fatal(err)
 		}
 		if _, _, err := ReadSnapshot(r.genesis, &image); err != nil {

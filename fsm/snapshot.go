@@ -37,12 +37,13 @@ type snapshotHeader struct {
 	Owed *[32]byte `json:"owed"`
 }
 
-// WriteSnapshot writes the view so that ReadSnapshot restores it.
-func (v *View) WriteSnapshot(w io.Writer) error {
+// WriteSnapshot writes the view, whose digest is known to the caller, so that
+// ReadSnapshot restores it.
+func (v *View) WriteSnapshot(w io.Writer, digest [32]byte) error {
 	s := v.state
 	h := snapshotHeader{
 		Rules: rulesNumber, Cluster: s.genesis.Cluster, Era: s.era(), Entry: s.number,
-		Cut: s.cutCount, Size: s.edge.Size(), Digest: s.digest(),
+		Cut: s.cutCount, Size: s.edge.Size(), Digest: digest,
 	}
 	if s.digestAt.cut != 0 {
 		owed := v.owedDigest()

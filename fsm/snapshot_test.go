@@ -12,7 +12,7 @@ import (
 func snapshotOf(t testing.TB, v *View) []byte {
 	t.Helper()
 	var b bytes.Buffer
-	if err := v.WriteSnapshot(&b); err != nil {
+	if err := v.WriteSnapshot(&b, v.Digest()); err != nil {
 		t.Fatal(err)
 	}
 	return b.Bytes()
@@ -70,7 +70,7 @@ func TestDamagedSnapshotsAreRefused(t *testing.T) {
 	r.must(r.sign("sunny", r.reading("m-1", 1_000, r.now)))
 	r.pass(2)
 	var b bytes.Buffer
-	if err := r.m.View().WriteSnapshot(&b); err != nil {
+	if err := r.m.View().WriteSnapshot(&b, r.m.View().Digest()); err != nil {
 		t.Fatal(err)
 	}
 	whole := b.Bytes()

@@ -72,7 +72,7 @@ func (s *Snapshot) Write(w io.Writer) error {
 		}
 	}
 	if h.Image {
-		if err := s.Base.View.WriteSnapshot(out); err != nil {
+		if err := s.Base.View.WriteSnapshot(out, s.Base.Digest); err != nil {
 			return err
 		}
 	}
