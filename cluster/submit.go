@@ -141,7 +141,11 @@ func allUnknown(commands []*fsm.Command) []Answer {
 // logging, queue, and wait for the outcomes.
 func (n *Node) submitHere(ctx context.Context, s *session, commands []*fsm.Command) []Answer {
 	view := n.replica.view.Load()
-	n.cores.verify(view.Keys(), commands)
+	if len(commands) < leastBatch && n.flights.len() >= crowded {
+		n.cores.together(view.Keys(), commands)
+	} else {
+		n.cores.verify(view.Keys(), commands)
+	}
 	answers := make([]Answer, len(commands))
 	flying := make([]*flight, len(commands))
 	for i, c := range commands {

@@ -18,9 +18,14 @@ const (
 // cores lets as many batches of signatures be verified at once as there are cores,
 // whoever asks, so that one large request does not slow everybody down by more than
 // its share.
-type cores chan struct{}
+type cores struct {
+	slots chan struct{}
+	pool  *pool
+}
 
-func newCores() cores { return make(cores, runtime.GOMAXPROCS(0)) }
+func newCores() cores {
+	return cores{slots: make(chan struct{}, runtime.GOMAXPROCS(0)), pool: &pool{}}
+}
 
 // verify marks the signatures of commands, on all cores. The commands must not be
 // used by others meanwhile.
@@ -28,7 +33,7 @@ func (c cores) verify(keys *fsm.Keys, commands []*fsm.Command) {
 	if len(commands) == 0 {
 		return
 	}
-	size := min(max((len(commands)+cap(c)-1)/cap(c), leastBatch), mostBatch)
+	size := min(max((len(commands)+cap(c.slots)-1)/cap(c.slots), leastBatch), mostBatch)
 	var wait sync.WaitGroup
 	for len(commands) > size {
 		batch := commands[:size]
@@ -44,7 +49,7 @@ func (c cores) verify(keys *fsm.Keys, commands []*fsm.Command) {
 }
 
 func (c cores) batch(keys *fsm.Keys, commands []*fsm.Command) {
-	c <- struct{}{}
-	defer func() { <-c }()
+	c.slots <- struct{}{}
+	defer func() { <-c.slots }()
 	fsm.VerifyCommands(rand.Reader, keys, commands)
 }
