@@ -9,6 +9,7 @@ SHELL := /bin/bash
 
 FUZZRUNS ?= 100000
 FOR      ?= 20s
+T        ?= 20m
 
 GOFUMPT       := bin/tools/gofumpt@v0.12.0
 GOLANGCI_LINT := bin/tools/golangci-lint@v2.15.0
@@ -80,6 +81,10 @@ fuzz: ## each fuzz target for FUZZRUNS inputs (100000)
 		echo "$$package $$target"; \
 		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZRUNS)x "$$package" </dev/null; \
 	done
+
+.PHONY: soak
+soak: ## real nodes under load and one fault after the other for T (20m); root, for a network of its own
+	go test ./cmd/internal/faults -run 'TestSoak$$' -soak $(T) -timeout 0 -v
 
 .PHONY: demo
 demo: ## three nodes, mischief and receipts, for FOR (20s)

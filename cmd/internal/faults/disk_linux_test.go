@@ -104,7 +104,7 @@ func disks(t *testing.T) (*rig, map[string]*disk) {
 		at := filepath.Join(dir, fmt.Sprintf("disk-%d", node))
 		all[filepath.Join(at, "node")] = newDisk(t, at)
 		return filepath.Join(at, "node")
-	})
+	}, nil)
 	return r, all
 }
 

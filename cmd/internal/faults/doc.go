@@ -1,6 +1,7 @@
 // Package faults tests the real binary under real faults: processes that are killed
-// and paused under load, and whose disks are full, fail, hang, lose their power or give
-// back something else than was written. It holds tests alone.
+// and paused under load, whose network is cut, loses and delays, and whose disks are
+// full, fail, hang, lose their power or give back something else than was written. It
+// holds tests alone.
 //
 // # What a test is made of
 //
@@ -27,11 +28,14 @@
 // As root on Linux the test process starts itself again in namespaces of its own for
 // processes, mounts and network. Whatever a test leaves behind, even when it is
 // killed, the kernel takes away with them. Without root or iproute2 they run where
-// they are. Loop devices with file systems of their own, and strace, interfere with the
-// disks; where these cannot be had, the tests concerned are skipped and say so.
+// they are. For tests of the network each node has a namespace to itself, and a switch
+// in this process carries their packets. Loop devices with file systems of their own,
+// and strace, interfere with the disks. Where any of it cannot be had, the tests
+// concerned are skipped and say so.
 //
 //	go test ./cmd/internal/faults              a short part, half a minute
 //	go test ./cmd/internal/faults -full        every fault, some minutes
+//	make soak T=20m                            one after the other, for that long
 //
 // A failure names its seed; -seed repeats the same draws, though not the same
 // timing.

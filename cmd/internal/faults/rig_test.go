@@ -39,6 +39,7 @@ type rig struct {
 	nodes     []*node
 	watchers  []*client.Client
 	random    *rand.Rand
+	network   *network // nil on the loopback device
 }
 
 // size is how many nodes a committee has.
@@ -58,21 +59,26 @@ type node struct {
 
 func newRig(t *testing.T) *rig {
 	t.Helper()
-	return newRigOn(t, nil)
+	return newRigOn(t, nil, nil)
 }
 
-// newRigOn puts each node's directory where dir says, which gets the rig's.
-func newRigOn(t *testing.T, dir func(dir string, node int) string) *rig {
+// newRigOn puts each node's directory where dir says, which gets the rig's, and the
+// nodes into a network. Both may be nil.
+func newRigOn(t *testing.T, dir func(dir string, node int) string, on *network) *rig {
 	t.Helper()
 	seed := *seeded
 	if seed == 0 {
 		seed = rand.Uint64()
 	}
 	t.Logf("seed %d", seed)
-	r := &rig{t: t, dir: t.TempDir(), random: rand.New(rand.NewPCG(seed, 1))}
+	r := &rig{t: t, dir: t.TempDir(), random: rand.New(rand.NewPCG(seed, 1)), network: on}
 	places, err := trial.LoopbackPlaces(size)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if on != nil {
+		on.random = rand.New(rand.NewPCG(seed, 3))
+		on.move(places)
 	}
 	g, err := genesis.Preset(genesis.ProfileCustom)
 	if err != nil {
@@ -89,8 +95,12 @@ func newRigOn(t *testing.T, dir func(dir string, node int) string) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, seat := range r.committee.Seats {
-		r.nodes = append(r.nodes, &node{Seat: seat, rig: r})
+	for i, seat := range r.committee.Seats {
+		n := &node{Seat: seat, rig: r}
+		if on != nil {
+			n.wrapper = on.inside(i)
+		}
+		r.nodes = append(r.nodes, n)
 	}
 	if r.watchers, err = r.committee.Watchers(); err != nil {
 		t.Fatal(err)
