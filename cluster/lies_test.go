@@ -98,6 +98,47 @@ func TestLiesInCommands(t *testing.T) {
 	}
 }
 
+// What a leader does to the order of commands, it does on every replica alike. Money
+// does not depend on it; on a lane what comes too late is refused, and its sender is
+// told.
+func TestReorderedCommands(t *testing.T) {
+	c := newCommittee(t).startAll()
+	reading := c.metered()
+	l := c.turn()
+	r1, r2, r3 := reading(0), reading(0), reading(0)
+	d1, d2 := c.deposit("one"), c.deposit("two")
+	entry := []*fsm.Command{r3, d2, r1, d1, r2}
+	wants := []fsm.Code{"", "", fsm.NonceReplay, "", fsm.NonceReplay}
+	before := l.View().Commands()
+	if result := l.entry(entry...); result.Refused {
+		t.Fatal("the entry as a whole is refused")
+	}
+	l.caught()
+	for _, m := range l.honest() {
+		for i, want := range wants {
+			o := m.outcomeAt(t, before+uint64(i))
+			var got fsm.Code
+			if o.Refusal != nil {
+				got = o.Refusal.Code
+			}
+			if got != want || o.ID != entry[i].Identity() {
+				t.Errorf("%s, command %d: %v, want %q", m.Name(), i, o.Refusal, want)
+			}
+		}
+		if err := m.View().Conserved(); err != nil || len(m.View().Alarms()) > 0 {
+			t.Errorf("%s: %v, alarms %v", m.Name(), err, m.View().Alarms())
+		}
+	}
+	l.resign()
+	c.must(c.leader(), reading(0))
+	c.agree()
+	for i := range c.members {
+		if got := c.balance(i); got != 3_000 {
+			t.Errorf("node %d: balance %d, want 3000", i, got)
+		}
+	}
+}
+
 // An entry that no honest program proposes changes nothing on any node but the
 // journal, raises the alarm on all, and stops the signing. What came before is final.
 func TestLiesInEntries(t *testing.T) {
