@@ -3,6 +3,7 @@ package cluster
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -135,6 +136,49 @@ func TestReorderedCommands(t *testing.T) {
 	for i := range c.members {
 		if got := c.balance(i); got != 3_000 {
 			t.Errorf("node %d: balance %d, want 3000", i, got)
+		}
+	}
+}
+
+// A leader that takes commands and never logs them is noticed by whoever forwarded
+// one, and its sender is told that nothing is known. Under the next leader the same
+// command is accepted, once.
+func TestWithholdingIsNoticed(t *testing.T) {
+	if os.Getenv("TALLYVAULT_ALL_LIES") == "" {
+		t.Skip("takes 45 s: TALLYVAULT_ALL_LIES=1")
+	}
+	c := newCommittee(t).startAll()
+	leader := c.leader()
+	follower := c.other(leader)
+	s := c.members[leader].leading()
+	for range cap(s.slots) { // none is left to propose anything with
+		s.slots <- struct{}{}
+	}
+	withheld := c.deposit("withheld")
+	answers, err := c.members[follower].Submit(t.Context(), []*fsm.Command{withheld})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, unknown := errors.AsType[*UnknownOutcome](answers[0].Err); !unknown {
+		t.Errorf("the sender is told %+v", answers[0])
+	}
+	c.eventuallyIn(forwardedWithin+patience, "the withholding is noticed", func() error {
+		if alarms := c.members[follower].Status().LocalAlarms; !slices.Contains(alarms, AlarmForward) {
+			return fmt.Errorf("alarms %v", alarms)
+		}
+		return nil
+	})
+	if c.members[leader].leading() != s {
+		t.Error("the leader has changed by itself")
+	}
+	c.kill(leader)
+	c.must(follower, again(t, withheld))
+	c.start(leader)
+	c.ready(leader)
+	c.agree()
+	for i := range c.members {
+		if got := c.balance(i); got != 1_000 {
+			t.Errorf("node %d: balance %d, want 1000", i, got)
 		}
 	}
 }

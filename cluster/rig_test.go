@@ -285,9 +285,14 @@ func (c *committee) copyJournal(m *member) string {
 // eventually waits until ask is content, and says what it last complained of.
 func (c *committee) eventually(what string, ask func() error) {
 	c.t.Helper()
+	c.eventuallyIn(patience, what, ask)
+}
+
+func (c *committee) eventuallyIn(bound time.Duration, what string, ask func() error) {
+	c.t.Helper()
 	ticker := time.NewTicker(5 * time.Millisecond)
 	defer ticker.Stop()
-	deadline := time.After(patience)
+	deadline := time.After(bound)
 	for {
 		err := ask()
 		if err == nil {
