@@ -116,13 +116,6 @@ func TestLyingLeaderSnapshot(t *testing.T) {
 	c.agree()
 }
 
-// madeAt is when a snapshot was made: the last part of its directory's name, after a
-// term and an index, which have as many digits as they need.
-func madeAt(description string) string {
-	id := filepath.Base(filepath.Dir(description))
-	return id[strings.LastIndexByte(id, '-')+1:]
-}
-
 // A node whose newest snapshot is damaged does not start from an older one. It says
 // which file it is and what to do.
 func TestDamagedSnapshotRefused(t *testing.T) {
@@ -133,7 +126,7 @@ func TestDamagedSnapshotRefused(t *testing.T) {
 	if n := len(c.snapshots(1)); n != keptSnapshots {
 		t.Fatalf("%d snapshots", n)
 	}
-	newest := slices.MaxFunc(c.snapshots(1), func(a, b string) int { return strings.Compare(madeAt(a), madeAt(b)) })
+	newest := c.snapshots(1)[keptSnapshots-1]
 	state := filepath.Join(filepath.Dir(newest), "state.bin")
 	for _, tc := range []struct {
 		name, path string

@@ -29,7 +29,16 @@ func (c *committee) snapshots(i int) []string {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	return slices.DeleteFunc(found, func(path string) bool { return strings.HasSuffix(filepath.Dir(path), unfinishedTrail) })
+	found = slices.DeleteFunc(found, func(path string) bool { return strings.HasSuffix(filepath.Dir(path), unfinishedTrail) })
+	slices.SortFunc(found, func(a, b string) int { return strings.Compare(madeAt(a), madeAt(b)) })
+	return found
+}
+
+// madeAt is when a snapshot was made: the last part of its directory's name, after a
+// term and an index, which have as many digits as they need.
+func madeAt(description string) string {
+	id := filepath.Base(filepath.Dir(description))
+	return id[strings.LastIndexByte(id, '-')+1:]
 }
 
 // snapshotted feeds the cluster until a node has a new snapshot.
