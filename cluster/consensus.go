@@ -27,6 +27,7 @@ type consensus struct {
 	servers   raft.Configuration // of a new cluster; none if the node joins one
 	config    func(notify chan<- bool) *raft.Config
 	connect   func() raft.Transport // makes a new one, which Raft closes
+	led       signal                // fires when this node follows another leader, or none
 
 	mu     sync.Mutex // held while Raft is opened or stopped
 	closed bool
@@ -80,8 +81,21 @@ func (c *consensus) openLocked() (*incarnation, error) {
 		}
 		return nil, errors.Join(fmt.Errorf("start Raft: %w", err), closeTransport(transport))
 	}
+	c.observe(in.raft)
 	c.now.Store(in)
 	return in, nil
+}
+
+// observe lets everybody know whom this node follows. A filter is enough: it sees
+// everything, in order, and nobody reads a channel.
+func (c *consensus) observe(r *raft.Raft) {
+	r.RegisterObserver(raft.NewObserver(nil, false, func(o *raft.Observation) bool {
+		if _, ok := o.Data.(raft.LeaderObservation); ok {
+			c.led.fire()
+		}
+		return false
+	}))
+	c.led.fire() // it may have followed somebody before
 }
 
 // bootstrap gives a node that has no history the configuration that a new cluster

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -78,23 +79,35 @@ func (f *forwards) forget() {
 	clear(f.sent)
 }
 
-// overdue forgets what has waited too long and counts what this leader, who still
+// overdue forgets what has waited too long and names what this leader, who still
 // leads, should have had applied. What went to a leader who is gone may be lost;
 // those who sent it were told so.
-func (f *forwards) overdue(leader string, now time.Time) int {
+func (f *forwards) overdue(leader string, now time.Time) (late []fsm.Identity) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	n := 0
 	for id, s := range f.sent {
 		if now.Sub(s.at) <= forwardedWithin {
 			continue
 		}
 		delete(f.sent, id)
 		if s.leader == leader {
-			n++
+			late = append(late, id)
 		}
 	}
-	return n
+	return late
+}
+
+// unapplied are those of some commands that have no outcome here. A command that is
+// sent again may have been applied before it was forwarded once more; if nobody waited
+// for that answer, nothing has ended the watch.
+func (n *Node) unapplied(ids []fsm.Identity) []fsm.Identity {
+	return slices.DeleteFunc(ids, func(id fsm.Identity) bool {
+		o, err := n.outcome(id)
+		if err != nil {
+			n.fail(err)
+		}
+		return o != nil
+	})
 }
 
 // watchForwards raises an alarm while forwarded commands are not applied in time.
@@ -102,7 +115,7 @@ func (n *Node) watchForwards(ctx context.Context) {
 	var last time.Time
 	for pause(ctx, watchEvery) {
 		now, leader := time.Now(), n.leader()
-		if overdue := n.forwards.overdue(leader, now); overdue > 0 {
+		if overdue := len(n.unapplied(n.forwards.overdue(leader, now))); overdue > 0 {
 			last = now
 			n.measures.ForwardsOverdue(overdue)
 			n.alarms.raise(AlarmForward)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"testing"
 	"time"
 
@@ -331,13 +332,13 @@ func TestForwards(t *testing.T) {
 	f.add([]*fsm.Command{a, b, c}, "old", now)
 	f.add([]*fsm.Command{c}, "new", now)
 	f.done(a.Identity())
-	if got := f.overdue("old", now.Add(forwardedWithin)); got != 0 {
-		t.Errorf("%d overdue in time", got)
+	if got := f.overdue("old", now.Add(forwardedWithin)); len(got) != 0 {
+		t.Errorf("%v overdue in time", got)
 	}
 	late := now.Add(forwardedWithin + 1)
 	f.add([]*fsm.Command{b}, "old", late) // a retry does not start anew
-	if got := f.overdue("new", late); got != 1 {
-		t.Errorf("%d overdue, want that of the new leader", got)
+	if got := f.overdue("new", late); !slices.Equal(got, []fsm.Identity{c.Identity()}) {
+		t.Errorf("%v overdue, want that of the new leader", got)
 	}
 	if len(f.sent) != 0 {
 		t.Errorf("%d are still watched", len(f.sent))

@@ -2,8 +2,11 @@ package cluster
 
 import (
 	"bytes"
+	"errors"
+	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/tallyvault/tallyvault/fsm"
 )
@@ -49,6 +52,58 @@ func TestResend(t *testing.T) {
 	o, _, err := c.members[2].Outcome(twice.Identity())
 	if err != nil || o == nil || !bytes.Equal(o.Record(), outcomes[0]) {
 		t.Errorf("the index of node 2 gives %+v, %v", o, err)
+	}
+}
+
+// What was forwarded to a leader that then answers nobody, as one does that is paused,
+// goes to the next leader as soon as there is one.
+func TestForwardOutlivesLeader(t *testing.T) {
+	c := newCommittee(t).startAll()
+	leader := c.leader()
+	old, follower := c.members[leader], c.other(leader)
+	old.flights.mu.Lock()
+	wake := sync.OnceFunc(old.flights.mu.Unlock)
+	defer wake()
+	sent := make(chan []Answer, 1)
+	go func() {
+		answers, err := c.members[follower].Submit(t.Context(), []*fsm.Command{c.deposit("held up")})
+		if err != nil {
+			t.Error(err)
+		}
+		sent <- answers
+	}()
+	c.eventually("it is forwarded", func() error {
+		f := &c.members[follower].forwards
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if len(f.sent) == 0 {
+			return errors.New("not yet")
+		}
+		return nil
+	})
+	if err := old.raft.Load().LeadershipTransfer().Error(); err != nil {
+		t.Fatal(err)
+	}
+	if answers := <-sent; answers[0].Outcome == nil || answers[0].Outcome.Refusal != nil {
+		t.Errorf("the answer is %+v", answers[0])
+	}
+	wake()
+	c.agree()
+}
+
+// A command that was applied before it was forwarded once more is not held against the
+// leader.
+func TestAppliedIsNotOverdue(t *testing.T) {
+	c := newCommittee(t).startAll()
+	follower := c.members[c.other(c.leader())]
+	applied, withheld := c.deposit("applied"), c.deposit("withheld")
+	c.must(c.leader(), applied)
+	c.agree()
+	long := time.Now().Add(-2 * forwardedWithin)
+	follower.forwards.add([]*fsm.Command{applied, withheld}, "node-x", long)
+	late := follower.unapplied(follower.forwards.overdue("node-x", time.Now()))
+	if !slices.Equal(late, []fsm.Identity{withheld.Identity()}) {
+		t.Errorf("overdue are %v, want %v", late, withheld.Identity())
 	}
 }
 

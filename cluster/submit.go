@@ -237,6 +237,7 @@ func splitCalls(commands []*fsm.Command) [][]*fsm.Command {
 func (n *Node) forwardPart(ctx context.Context, leader string, commands []*fsm.Command) []Answer {
 	ctx, cancel := context.WithTimeout(ctx, resolveFor)
 	defer cancel()
+	go n.untilLed(ctx, leader, cancel)
 	n.forwards.add(commands, leader, time.Now())
 	answers, err := n.calls.submit(ctx, leader, commands)
 	if err != nil {
@@ -247,6 +248,23 @@ func (n *Node) forwardPart(ctx context.Context, leader string, commands []*fsm.C
 		answers[i] = n.doubt(leader, a)
 	}
 	return answers
+}
+
+// untilLed ends what was asked of a leader once this node follows it no more: one that
+// is paused, or cut off in one direction, keeps its connections and answers nobody.
+func (n *Node) untilLed(ctx context.Context, leader string, end func()) {
+	for {
+		led := n.consensus.led.next()
+		if n.leader() != leader {
+			end()
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-led:
+		}
+	}
 }
 
 // forwardFailed parts the failures after which nothing was logged from the others.
