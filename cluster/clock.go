@@ -17,9 +17,10 @@ import (
 const (
 	// statementTimeout bounds how long the leader waits for a majority's clocks.
 	statementTimeout = 2 * time.Second
-	// statementMore is how long it waits for the others once a majority has spoken.
-	// The lower median of two clocks is the smaller one, so that of three nodes one
-	// that is slow and wrong could hold time back if two were enough.
+	// statementMore is how long it waits for the others once a majority has spoken and
+	// agrees. As long as it does not, it waits for all that are alive: the lower median
+	// of two clocks is the smaller one, so that of three nodes one that is slow and
+	// near could hold time back if two were enough.
 	statementMore = 50 * time.Millisecond
 	// nearTicks is how far from this node's own count a tick may be for which it
 	// states its clock. A node that lags by more than this has no say in the time; a
@@ -67,7 +68,7 @@ func (c *committeeClock) answer(view *fsm.View, q statementRequest) (statementAn
 }
 
 // gather collects statements for the next tick until all living nodes have spoken, or
-// a majority has and a little time has passed, this node included. Every statement is
+// a majority that agrees has and a little time has passed, this node included. Every statement is
 // verified before it is used: one bad signature would make all nodes refuse the entry
 // and raise the alarm.
 func (c *committeeClock) gather(ctx context.Context, view *fsm.View) ([]fsm.Statement, error) {
@@ -80,7 +81,7 @@ func (c *committeeClock) gather(ctx context.Context, view *fsm.View) ([]fsm.Stat
 	}
 	cluster := view.Cluster()
 	question := statementRequest{Cluster: hex.EncodeToString(cluster[:]), Era: view.Era(), Tick: tick}
-	g := gathering{most: 1, replies: make(chan stated, fsm.MaxSeats)}
+	g := gathering{most: 1, apart: int64(view.Genesis().AllowanceMs), replies: make(chan stated, fsm.MaxSeats)}
 	counted := false
 	for _, m := range view.Members() {
 		switch {
@@ -119,9 +120,19 @@ type stated struct {
 // A gathering collects statements.
 type gathering struct {
 	statements []fsm.Statement
-	asked      int // other nodes
-	most       int // statements that can be expected
+	asked      int   // other nodes
+	most       int   // statements that can be expected
+	apart      int64 // by how many ms clocks that agree may differ
 	replies    chan stated
+}
+
+// agree reports whether it hardly matters whose clock counts.
+func (g *gathering) agree() bool {
+	least, most := g.statements[0].At, g.statements[0].At
+	for _, s := range g.statements {
+		least, most = min(least, s.At), max(most, s.At)
+	}
+	return most-least <= g.apart
 }
 
 func (g *gathering) run() ([]fsm.Statement, error) {
@@ -132,7 +143,7 @@ func (g *gathering) run() ([]fsm.Statement, error) {
 		if len(g.statements) >= max(majority, g.most) {
 			break
 		}
-		if more == nil && len(g.statements) >= majority {
+		if more == nil && len(g.statements) >= majority && g.agree() {
 			timer := time.NewTimer(statementMore)
 			defer timer.Stop()
 			more = timer.C

@@ -50,6 +50,7 @@ type Node struct {
 	replayed atomic.Uint64 // index up to which Raft's log was there at the start
 	lastTick atomic.Int64  // when the last tick was applied, unix ns
 	heard    atomic.Pointer[heardTime]
+	apart    time.Time // since when this clock and the committee's differ, for Raft's goroutine
 	draining atomic.Bool
 	waits    atomic.Pointer[string] // what this node waits for before it takes part
 	over     chan struct{}          // closed once Raft has stopped

@@ -8,6 +8,9 @@ const (
 	// clockApart is by how much this node's clock may differ from the committee's
 	// before it raises an alarm: a tenth of the skew that readings are allowed.
 	clockApart = 30 * time.Second
+	// clockApartFor is for how long ticks must say so. What a node hears at once after
+	// it was cut off or paused is old, and as soon over.
+	clockApartFor = 2 * time.Second
 )
 
 // heardTime is what the newest tick said that it is, and when this node heard it.
@@ -28,10 +31,14 @@ func (n *Node) hearTime(a *applied) {
 	apart := n.config.Clock().Sub(time.UnixMilli(h.median))
 	n.measures.ClockAhead(apart)
 	if apart.Abs() <= clockApart {
+		n.apart = time.Time{}
 		n.alarms.clear(AlarmClock)
 		return
 	}
-	if n.alarms.raise(AlarmClock) {
+	if n.apart.IsZero() {
+		n.apart = h.at
+	}
+	if h.at.Sub(n.apart) >= clockApartFor && n.alarms.raise(AlarmClock) {
 		n.config.Logger.Error("this node's clock and the committee's differ", "ahead", apart,
 			"here", n.config.Clock().UTC().Format(time.RFC3339), "committee", time.UnixMilli(h.median).UTC().Format(time.RFC3339))
 	}

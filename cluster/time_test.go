@@ -3,9 +3,12 @@ package cluster
 import (
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/hashicorp/raft"
+
+	"github.com/tallyvault/tallyvault/fsm"
 )
 
 // wrongClocks are ways in which a node's clock can be wrong, given the right time and
@@ -74,17 +77,52 @@ func TestWrongClockIsNoticed(t *testing.T) {
 	n.raft.Store(new(raft.Raft))
 	index := uint64(0)
 	for _, step := range []struct {
-		off   time.Duration
-		alarm bool
-	}{{0, false}, {20 * time.Second, false}, {time.Minute, true}, {-24 * time.Hour, true}, {time.Second, false}} {
+		off          time.Duration
+		first, later bool // whether there is an alarm
+	}{{0, false, false}, {20 * time.Second, false, false}, {time.Minute, false, true}, {-24 * time.Hour, true, true}, {time.Second, false, false}} {
 		off = step.off
-		index++
-		n.replica.ApplyBatch([]*raft.Log{command(index, 1, 1, c.tick(n.View(), false))})
-		if got := slices.Contains(n.alarms.list(), AlarmClock); got != step.alarm {
-			t.Errorf("%s off: alarm %v", step.off, got)
+		for _, alarm := range []bool{step.first, step.later} {
+			index++
+			n.replica.ApplyBatch([]*raft.Log{command(index, 1, 1, c.tick(n.View(), false))})
+			if got := slices.Contains(n.alarms.list(), AlarmClock); got != alarm {
+				t.Errorf("%s off: alarm %v, want %v", step.off, got, alarm)
+			}
+			if !n.apart.IsZero() {
+				n.apart = n.apart.Add(-clockApartFor) // as if the first had been a while ago
+			}
 		}
 		if apart := time.Until(n.Time()); apart < -time.Second || apart > 13*time.Second {
 			t.Errorf("%s off: the node goes by a time %s ahead", step.off, apart)
 		}
+	}
+}
+
+// While clocks differ, a tick waits for everybody who is alive: the smaller one of two
+// would count. While they agree, it does not wait for long.
+func TestGatheringWaitsWhileClocksDiffer(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		second int64
+		want   int
+	}{
+		{"agree", 1_000_500, 2},
+		{"behind", 1, 3},
+		{"ahead", 90_000_000, 3},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			g := gathering{
+				statements: []fsm.Statement{{At: 1_000_000}}, asked: 2, most: 3, apart: 12_000, replies: make(chan stated, 2),
+			}
+			g.replies <- stated{statement: fsm.Statement{Node: 1, At: tc.second}}
+			go func() {
+				pause(t.Context(), 400*time.Millisecond)
+				g.replies <- stated{statement: fsm.Statement{Node: 2, At: 1_000_100}}
+			}()
+			got, err := g.run()
+			if err != nil || len(got) != tc.want {
+				t.Errorf("%s: %d statements, want %d, %v", tc.name, len(got), tc.want, err)
+			}
+			pause(t.Context(), time.Second)
+		})
 	}
 }
