@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -38,7 +39,8 @@ type Config struct {
 	Clock func() time.Time
 	// RaftTimeout is how long a follower waits for its leader before it stands for
 	// election; the other times of Raft follow from it. The default, a second, suits
-	// networks with round trips of up to 50 ms.
+	// networks with round trips of up to 50 ms. Calls between nodes have 2 s and more
+	// whatever it is, so that round trips should not be longer than half a second.
 	RaftTimeout time.Duration
 	// A snapshot is taken when SnapshotThreshold Raft entries have come since the
 	// last one, looked at every SnapshotInterval; TrailingLogs of them stay behind
@@ -51,6 +53,11 @@ type Config struct {
 	// DiskTimeout is how long one write or sync in Dir may take before the node leaves
 	// its peers and ends. The default is 10 s.
 	DiskTimeout time.Duration
+
+	// Tests set these: the way to a peer's address, which is TCP otherwise, and how often
+	// an idle cluster says what time it is.
+	dial     func(ctx context.Context, address string) (net.Conn, error)
+	idleTick time.Duration
 }
 
 // A Join is how a node comes in that genesis does not name.
@@ -99,6 +106,9 @@ func (c Config) normal() (Config, error) {
 	}
 	if c.RaftTimeout < minRaftTimeout || c.RaftTimeout > maxRaftTimeout {
 		return c, fmt.Errorf("raft timeout %s: want %s to %s", c.RaftTimeout, minRaftTimeout, maxRaftTimeout)
+	}
+	if c.idleTick == 0 {
+		c.idleTick = defaultIdleTick
 	}
 	if c.DiskTimeout == 0 {
 		c.DiskTimeout = defaultDiskTimeout

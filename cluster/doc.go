@@ -148,6 +148,9 @@
 //	Submit looks for a leader           3 s
 //	Submit looks for an outcome         15 s
 //
+// A RaftTimeout above a second makes peers be asked less often, and the times after
+// which they are dead or stuck longer, by as many times.
+//
 // # Stopping
 //
 // When Run's context ends the node is no longer ready, lets what is in flight land

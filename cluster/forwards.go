@@ -25,6 +25,8 @@ const (
 // forwards are the commands that this node handed to a leader and has not applied
 // itself yet.
 type forwards struct {
+	added signal // fires when there is something to watch
+
 	mu   sync.Mutex
 	sent map[fsm.Identity]forwarded
 }
@@ -49,6 +51,13 @@ func (f *forwards) add(commands []*fsm.Command, leader string, now time.Time) {
 		}
 		f.sent[c.Identity()] = forwarded{leader: leader, at: now}
 	}
+	f.added.fire()
+}
+
+func (f *forwards) len() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.sent)
 }
 
 // claim remembers what the leader has answered, until the same is applied here.
@@ -113,7 +122,18 @@ func (n *Node) unapplied(ids []fsm.Identity) []fsm.Identity {
 // watchForwards raises an alarm while forwarded commands are not applied in time.
 func (n *Node) watchForwards(ctx context.Context) {
 	var last time.Time
-	for pause(ctx, watchEvery) {
+	for {
+		added := n.forwards.added.next()
+		if n.forwards.len() == 0 && last.IsZero() {
+			select {
+			case <-ctx.Done():
+				return
+			case <-added:
+			}
+		}
+		if !pause(ctx, watchEvery) {
+			return
+		}
 		now, leader := time.Now(), n.leader()
 		if overdue := len(n.unapplied(n.forwards.overdue(leader, now))); overdue > 0 {
 			last = now
@@ -123,6 +143,7 @@ func (n *Node) watchForwards(ctx context.Context) {
 				"commands", overdue, "within", forwardedWithin, "leader", leader)
 		} else if now.Sub(last) > alarmFor {
 			n.alarms.clear(AlarmForward)
+			last = time.Time{}
 		}
 	}
 }

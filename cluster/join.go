@@ -97,17 +97,10 @@ func (n *Node) askMembers(ctx context.Context) map[string]membersAnswer {
 // speak Raft with it any more, so that its own log never says so; it believes k of the
 // committee as it last knew it, and nobody less.
 func (n *Node) watchRemoval(ctx context.Context) {
-	for alone := time.Duration(0); ; alone += startPause {
-		if !pause(ctx, startPause) {
+	for {
+		if !n.untilLonely(ctx) {
 			return
 		}
-		if n.leader() != "" {
-			alone = 0
-		}
-		if alone < lonelyFor {
-			continue
-		}
-		alone = 0
 		votes := map[string]int{}
 		var removed *RemovedError
 		for peer, answer := range n.askMembers(ctx) {
@@ -124,6 +117,27 @@ func (n *Node) watchRemoval(ctx context.Context) {
 		if removed != nil {
 			n.leave(removed)
 			return
+		}
+	}
+}
+
+// untilLonely waits until there has been no leader for a while, again and again as long
+// as that lasts. It reports whether ctx is still alive.
+func (n *Node) untilLonely(ctx context.Context) bool {
+	for {
+		led := n.consensus.led.next()
+		var lonely <-chan time.Time
+		if n.leader() == "" {
+			timer := time.NewTimer(lonelyFor)
+			defer timer.Stop()
+			lonely = timer.C
+		}
+		select {
+		case <-ctx.Done():
+			return false
+		case <-lonely:
+			return true
+		case <-led:
 		}
 	}
 }

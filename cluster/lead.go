@@ -93,7 +93,7 @@ func (n *Node) newSession(ctx context.Context, in *incarnation) *session {
 	s := &session{
 		term: in.raft.CurrentTerm(), raft: in.raft, replica: n.replica, flights: n.flights, clock: n.config.Clock, clocks: n.clocks,
 		cosigns: &collector{finality: n.finality, calls: n.calls, self: n.self.Name, alive: n.load.alive, observe: n.cutFinal},
-		load:    n.load, log: n.config.Logger,
+		load:    n.load, log: n.config.Logger, idleTick: n.config.idleTick,
 		queue: newQueue(), ticks: make(chan *tick), slots: make(chan struct{}, maxInFlight),
 		over: in.over, ended: make(chan struct{}),
 	}

@@ -20,8 +20,7 @@ const (
 	// leaveFor is how long a replaced node waits to be taken out of Raft before it
 	// ends by itself.
 	leaveFor = 10 * time.Second
-	// reconcilePause parts looks at what Raft's configuration should be: a peer may
-	// come to life without anything else happening.
+	// reconcilePause parts attempts to change Raft's configuration that fail.
 	reconcilePause = 250 * time.Millisecond
 	// reconcileTimeout bounds one change of Raft's configuration.
 	reconcileTimeout = 10 * time.Second
@@ -193,6 +192,8 @@ var errReplaced = errors.New("this node was replaced and hands over the lead")
 // state says is committed.
 func (s *session) reconcile(ctx context.Context) {
 	for {
+		// What a peer says of itself, or that it says nothing, may be what is waited for.
+		heard, moved := s.load.changed.next(), s.replica.moved.next()
 		future := s.raft.GetConfiguration()
 		view := s.replica.view.Load()
 		near := func(peer string) bool { return s.load.near(peer, view.Number()) }
@@ -204,14 +205,20 @@ func (s *session) reconcile(ctx context.Context) {
 		if next.act != stepNone {
 			if err := s.take(next, future.Index()); err != nil {
 				s.log.Warn("Raft's configuration could not be changed yet", "step", next.act.String(), "node", next.node, "err", err)
+				if !pause(ctx, reconcilePause) {
+					return
+				}
 			} else {
 				s.log.Info("Raft's configuration was changed", "step", next.act.String(), "node", next.node)
 				s.replica.configured.fire()
-				continue
 			}
+			continue
 		}
-		if !pause(ctx, reconcilePause) {
+		select {
+		case <-ctx.Done():
 			return
+		case <-heard:
+		case <-moved:
 		}
 	}
 }

@@ -95,7 +95,7 @@ func (n *Node) open(logKey ed25519.PrivateKey) error {
 	if n.roster, err = openRoster(n.dir.members(), n.self, g, n.config.Join); err != nil {
 		return err
 	}
-	n.load = newFollowerLoad(n.roster.counts)
+	n.load = newFollowerLoad(n.config.RaftTimeout, n.roster.counts)
 	if n.log, err = n.openLog(); err != nil {
 		return err
 	}
@@ -174,7 +174,7 @@ func (n *Node) openPort() error {
 	}
 	port, err := peer.New(peer.Config{
 		Cluster: n.config.Genesis.Cluster, Self: n.self.Name, Key: n.config.NodeKey, Members: n.roster.ports(),
-		Listener: listener, Refused: n.measures.PeerRefused, Logger: n.config.Logger,
+		Listener: listener, Dial: n.config.dial, Refused: n.measures.PeerRefused, Logger: n.config.Logger,
 	})
 	if err != nil {
 		return errors.Join(err, listener.Close())

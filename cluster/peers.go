@@ -7,7 +7,8 @@ import (
 )
 
 const (
-	// statusEvery is how often every peer is asked how it is doing.
+	// statusEvery is how often every peer is asked how it is doing, on networks for
+	// which Raft's timeout is a second. On slower ones all times here grow with it.
 	statusEvery = 250 * time.Millisecond
 	// statusTimeout bounds one such call.
 	statusTimeout = 2 * time.Second
@@ -30,7 +31,8 @@ type heard struct {
 
 // followerLoad knows how all peers are doing.
 type followerLoad struct {
-	changed signal // fires when a peer has answered, or failed to
+	changed signal        // fires when a peer has answered, or failed to
+	slower  time.Duration // by how many times the network is slower than usual
 
 	counts func(peer string) bool // whether a peer has a say
 
@@ -38,8 +40,8 @@ type followerLoad struct {
 	peers map[string]heard
 }
 
-func newFollowerLoad(counts func(peer string) bool) *followerLoad {
-	return &followerLoad{counts: counts, peers: make(map[string]heard)}
+func newFollowerLoad(raftTimeout time.Duration, counts func(peer string) bool) *followerLoad {
+	return &followerLoad{slower: max(1, raftTimeout/defaultRaftTimeout), counts: counts, peers: make(map[string]heard)}
 }
 
 // watch asks one peer again and again, until ctx ends, and then forgets it.
@@ -54,7 +56,7 @@ func (f *followerLoad) watch(ctx context.Context, c *calls, peer string) {
 		}
 		// Silence is news too: a dead peer must not hold the leader back.
 		f.changed.fire()
-		if !pause(ctx, statusEvery) {
+		if !pause(ctx, statusEvery*f.slower) {
 			return
 		}
 	}
@@ -82,7 +84,7 @@ func (f *followerLoad) alive(peer string) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	h, heard := f.peers[peer]
-	return heard && time.Since(h.at) < freshStatus
+	return heard && time.Since(h.at) < freshStatus*f.slower
 }
 
 // near reports whether a peer is alive and its state machine at most maxBehind
@@ -91,7 +93,7 @@ func (f *followerLoad) near(peer string, entry uint64) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	h, heard := f.peers[peer]
-	return heard && time.Since(h.at) < freshStatus && h.status.Entry+maxBehind >= entry
+	return heard && time.Since(h.at) < freshStatus*f.slower && h.status.Entry+maxBehind >= entry
 }
 
 // behind reports whether a peer that is alive and moves on trails so far that the
@@ -105,7 +107,7 @@ func (f *followerLoad) behind(proposed uint64) bool {
 		if !f.counts(name) {
 			continue
 		}
-		alive := now.Sub(h.at) < freshStatus && now.Sub(h.advanced) < stuckAfter
+		alive := now.Sub(h.at) < freshStatus*f.slower && now.Sub(h.advanced) < stuckAfter*f.slower
 		if alive && h.status.Entry+maxBehind < proposed {
 			return true
 		}

@@ -38,6 +38,8 @@ type session struct {
 	cosigns *collector
 	load    *followerLoad
 	log     *slog.Logger
+	// idleTick is how often an idle cluster says what time it is.
+	idleTick time.Duration
 
 	queue *queue
 	ticks chan *tick

@@ -60,9 +60,8 @@ const (
 	// readyLag is how many committed Raft entries a ready node may not have applied.
 	// Raft's own entries never reach the state machine and count here too.
 	readyLag = 256
-	// readyTick is how old the last tick of a ready node may be: an idle cluster ticks
-	// every five seconds.
-	readyTick = 20 * time.Second
+	// readyTicks is how many idle ticks a ready node may miss.
+	readyTicks = 4
 )
 
 // Status is how this node is doing, and what its peers last said.
@@ -133,7 +132,7 @@ func (n *Node) Ready() error {
 	add(s.Leader == n.self.Name && n.leading() == nil, "the leader is not ready yet")
 	add(s.Lag > readyLag, "%d committed entries are not applied yet", s.Lag)
 	add(!s.ReceiptsReady, "the journal is not complete yet")
-	add(s.LastTickMs < 0 || s.LastTickMs > readyTick.Milliseconds(), "no recent clock tick")
+	add(s.LastTickMs < 0 || s.LastTickMs > readyTicks*n.config.idleTick.Milliseconds(), "no recent clock tick")
 	add(len(s.Alarms) > 0, "replicated alarm: %s", strings.Join(s.Alarms, ", "))
 	add(slices.Contains(s.LocalAlarms, AlarmForward), "local alarm: %s", AlarmForward)
 	if len(reasons) == 0 {

@@ -8,8 +8,9 @@ import (
 )
 
 const (
-	// idleTick is how often a cluster with nothing to do still says what time it is.
-	idleTick = 5 * time.Second
+	// defaultIdleTick is how often a cluster with nothing to do still says what time it
+	// is.
+	defaultIdleTick = 5 * time.Second
 	// leastTick parts ticks that wait for a height to be reached.
 	leastTick = 50 * time.Millisecond
 )
@@ -63,7 +64,7 @@ func (s *session) untilTick(view *fsm.View, last time.Time) time.Duration {
 		return 0
 	}
 	since := time.Since(last)
-	wait := idleTick - since
+	wait := s.idleTick - since
 	if view.Dirty() && len(view.Alarms()) == 0 {
 		wait = min(wait, s.cuts.left())
 	}

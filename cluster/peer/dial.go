@@ -29,6 +29,11 @@ func (e *UnreachableError) Error() string { return "reach " + e.Member + ": " + 
 // Unwrap gives the cause.
 func (e *UnreachableError) Unwrap() error { return e.Err }
 
+func dialTCP(ctx context.Context, address string) (net.Conn, error) {
+	dialer := net.Dialer{KeepAliveConfig: keepAlive}
+	return dialer.DialContext(ctx, "tcp", address)
+}
+
 // dial opens a connection to a member and proves both ends.
 func (p *Port) dial(ctx context.Context, member, protocol string) (net.Conn, error) {
 	conn, err := p.connect(ctx, member, protocol)
@@ -45,8 +50,7 @@ func (p *Port) connect(ctx context.Context, member, protocol string) (net.Conn, 
 	}
 	ctx, cancel := context.WithTimeout(ctx, HandshakeTimeout)
 	defer cancel()
-	dialer := net.Dialer{KeepAliveConfig: keepAlive}
-	raw, err := dialer.DialContext(ctx, "tcp", m.Address)
+	raw, err := p.reach(ctx, m.Address)
 	if err != nil {
 		return nil, err
 	}

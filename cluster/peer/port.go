@@ -49,8 +49,10 @@ type Config struct {
 	Key      ed25519.PrivateKey
 	Members  []Member
 	Listener net.Listener
-	Refused  func(reason string) // called for each connection that is turned away
-	Logger   *slog.Logger
+	// Dial connects to the address of a member; nil means TCP.
+	Dial    func(ctx context.Context, address string) (net.Conn, error)
+	Refused func(reason string) // called for each connection that is turned away
+	Logger  *slog.Logger
 }
 
 // A Port is the node's one listening socket towards its peers, and the way in
@@ -61,6 +63,7 @@ type Port struct {
 	certificate tls.Certificate
 	members     atomic.Pointer[[]Member]
 	listener    net.Listener
+	reach       func(ctx context.Context, address string) (net.Conn, error)
 	refused     func(string)
 	log         *slog.Logger
 
@@ -87,9 +90,12 @@ func New(c Config) (*Port, error) {
 	}
 	p := &Port{
 		cluster: c.Cluster, self: c.Self, certificate: cert,
-		listener: c.Listener, refused: c.Refused, log: c.Logger,
+		listener: c.Listener, reach: c.Dial, refused: c.Refused, log: c.Logger,
 		raft: newQueue(c.Self), calls: newQueue(c.Self),
 		open: map[*Conn]struct{}{}, dialled: map[*outgoing]struct{}{}, tickets: make(chan struct{}, MaxHandshakes),
+	}
+	if p.reach == nil {
+		p.reach = dialTCP
 	}
 	p.SetMembers(c.Members)
 	me, err := p.memberByName(c.Self)
