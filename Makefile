@@ -10,6 +10,8 @@ SHELL := /bin/bash
 FUZZRUNS ?= 100000
 FOR      ?= 20s
 T        ?= 20m
+DAYS     ?= 100
+SEED     ?= 0
 
 GOFUMPT       := bin/tools/gofumpt@v0.12.0
 GOLANGCI_LINT := bin/tools/golangci-lint@v2.15.0
@@ -81,6 +83,11 @@ fuzz: ## each fuzz target for FUZZRUNS inputs (100000)
 		echo "$$package $$target"; \
 		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZRUNS)x "$$package" </dev/null; \
 	done
+
+# The name of a test that failed has its seed: SEED=N DAYS=0.5 repeats its faults.
+.PHONY: sim
+sim: ## committees in simulated time, DAYS (100) of them, with all that can happen to one
+	GOGC=400 go test ./cluster -run 'TestSimulation$$' -days $(DAYS) -seed $(SEED) -timeout 0
 
 .PHONY: soak
 soak: ## real nodes under load and one fault after the other for T (20m); root, for a network of its own
