@@ -146,7 +146,7 @@
 //	call between nodes                  1,024 commands and 8 MiB, 4 MiB of leaves
 //	forwarded and not applied           alarm after 30 s
 //	Submit looks for a leader           3 s
-//	Submit looks for an outcome         15 s
+//	Submit looks for an outcome         15 s, and not at a leader that is silent for 6 s
 //
 // A RaftTimeout above a second makes peers be asked less often, and the times after
 // which they are dead or stuck longer, by as many times.

@@ -14,6 +14,8 @@ const (
 	statusTimeout = 2 * time.Second
 	// freshStatus is how old a peer's status may be for it to count as alive.
 	freshStatus = 3 * time.Second
+	// silentAfter is how old it may be for a leader to be asked for anything.
+	silentAfter = 6 * time.Second
 	// stuckAfter is how long a peer that does not advance holds the leader back.
 	stuckAfter = 10 * time.Second
 	// maxBehind is by how many entries a living peer's state machine may trail what
@@ -85,6 +87,15 @@ func (f *followerLoad) alive(peer string) bool {
 	defer f.mu.Unlock()
 	h, heard := f.peers[peer]
 	return heard && time.Since(h.at) < freshStatus*f.slower
+}
+
+// silent reports whether a peer that has answered before does so no more: for so long
+// that work alone is no reason.
+func (f *followerLoad) silent(peer string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	h, heard := f.peers[peer]
+	return heard && time.Since(h.at) > silentAfter*f.slower
 }
 
 // near reports whether a peer is alive and its state machine at most maxBehind

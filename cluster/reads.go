@@ -188,7 +188,7 @@ func (n *Node) ReadIndex(ctx context.Context, linearizable bool) (uint64, error)
 	started := time.Now()
 	for {
 		entry, err := n.readIndex(ctx, linearizable)
-		if err == nil || time.Since(started) > leaderFor || n.draining.Load() || !pause(ctx, submitPause) {
+		if err == nil || time.Since(started) > leaderFor || n.load.silent(n.leader()) || n.draining.Load() || !pause(ctx, submitPause) {
 			return entry, err
 		}
 	}
@@ -202,6 +202,9 @@ func (n *Node) readIndex(ctx context.Context, linearizable bool) (uint64, error)
 	if leader == "" || leader == n.self.Name {
 		return 0, unavailable("there is no leader")
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go n.whileLed(ctx, leader, cancel)
 	before := n.View().Number()
 	entry, err := n.calls.readIndex(ctx, leader, linearizable)
 	if err != nil {

@@ -15,9 +15,12 @@ var (
 	simSeed = flag.Uint64("seed", 0, "draw the faults of the first cluster from this, 0 for any")
 )
 
-// simPatience is within how many of Raft's timeouts writes go on where a majority can
-// talk to each other, as it is with real processes.
-const simPatience = 20
+// Bounds in Raft's timeouts: for writes to go on where a majority can talk to each other,
+// and for everything to be well once all is whole.
+const (
+	simResume   = 12
+	simPatience = 20
+)
 
 // simPaces are how simulated clusters are configured. Days are only affordable at the
 // pace of the slowest networks that are allowed for; hours show the usual one.

@@ -192,7 +192,7 @@ func (l *simLoad) send(random *rand.Rand, cmd *fsm.Command) (*fsm.Outcome, *fsm.
 // asked for is accepted before long.
 func (l *simLoad) mustSoon(what string, cmd *fsm.Command) {
 	began := time.Now()
-	for time.Since(began) < simPatience*l.w.pace.raft {
+	for time.Since(began) < simResume*l.w.pace.raft {
 		for _, i := range l.w.majority() {
 			m := l.w.member(i)
 			if m == nil {

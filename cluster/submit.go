@@ -45,7 +45,8 @@ func (n *Node) Submit(ctx context.Context, commands []*fsm.Command) ([]Answer, e
 	for {
 		open = n.attempt(ctx, commands, answers, perhaps, open)
 		waited := time.Since(started)
-		if len(open) == 0 || waited > resolveFor {
+		if len(open) == 0 || waited > resolveFor || n.load.silent(n.leader()) {
+			// Behind a leader that this node hears and cannot ask, another may know more.
 			return answers, nil
 		}
 		if waited > leaderFor || n.draining.Load() {
@@ -237,7 +238,7 @@ func splitCalls(commands []*fsm.Command) [][]*fsm.Command {
 func (n *Node) forwardPart(ctx context.Context, leader string, commands []*fsm.Command) []Answer {
 	ctx, cancel := context.WithTimeout(ctx, resolveFor)
 	defer cancel()
-	go n.untilLed(ctx, leader, cancel)
+	go n.whileLed(ctx, leader, cancel)
 	n.forwards.add(commands, leader, time.Now())
 	answers, err := n.calls.submit(ctx, leader, commands)
 	if err != nil {
@@ -250,12 +251,13 @@ func (n *Node) forwardPart(ctx context.Context, leader string, commands []*fsm.C
 	return answers
 }
 
-// untilLed ends what was asked of a leader once this node follows it no more: one that
-// is paused, or cut off in one direction, keeps its connections and answers nobody.
-func (n *Node) untilLed(ctx context.Context, leader string, end func()) {
+// whileLed ends what was asked of a leader once this node follows it no more, or hears
+// its heartbeats and nothing else: one that is paused, or cut off in one direction,
+// keeps its connections and answers nobody.
+func (n *Node) whileLed(ctx context.Context, leader string, end func()) {
 	for {
-		led := n.consensus.led.next()
-		if n.leader() != leader {
+		led, heard := n.consensus.led.next(), n.load.changed.next()
+		if n.leader() != leader || n.load.silent(leader) {
 			end()
 			return
 		}
@@ -263,6 +265,7 @@ func (n *Node) untilLed(ctx context.Context, leader string, end func()) {
 		case <-ctx.Done():
 			return
 		case <-led:
+		case <-heard:
 		}
 	}
 }
