@@ -31,7 +31,7 @@ var (
 	}
 	simUsual = simPace{
 		name: "usual", raft: time.Second, idle: 5 * time.Second, each: 30 * time.Second, fault: 40 * time.Second,
-		whole: 15 * time.Minute, threshold: 40, trailing: 20, interval: 20 * time.Second,
+		whole: 8 * time.Minute, threshold: 40, trailing: 20, interval: 20 * time.Second,
 	}
 )
 
@@ -47,7 +47,7 @@ var simTurns = []struct {
 	{simSlow, 3},
 	{simSlow, 3},
 	{simSlow, 3},
-	{simSlow, 5},
+	{simSlow, 3},
 	{simUsual, 5},
 	{simSlow, 3},
 	{simSlow, 3},
