@@ -86,7 +86,7 @@ fuzz: ## each fuzz target for FUZZRUNS inputs (100000)
 
 # The name of a test that failed has its seed: SEED=N DAYS=0.5 repeats its faults.
 .PHONY: sim
-sim: ## committees in simulated time, DAYS (100) of them, with all that can happen to one
+sim: ## committees for DAYS (100) of simulated time, with all that can happen to one
 	GOGC=400 go test ./cluster -run 'TestSimulation$$' -days $(DAYS) -seed $(SEED) -timeout 0
 
 .PHONY: soak

@@ -19,8 +19,8 @@ const (
 	statementTimeout = 2 * time.Second
 	// statementMore is how long it waits for the others once a majority has spoken and
 	// agrees. As long as it does not, it waits for all that are alive: the lower median
-	// of two clocks is the smaller one, so that of three nodes one that is slow and
-	// near could hold time back if two were enough.
+	// of two clocks is the smaller one, so that of three nodes one whose clock is behind
+	// and whose answer comes first could hold time back if two were enough.
 	statementMore = 50 * time.Millisecond
 	// nearTicks is how far from this node's own count a tick may be for which it
 	// states its clock. A node that lags by more than this has no say in the time; a
@@ -68,9 +68,9 @@ func (c *committeeClock) answer(view *fsm.View, q statementRequest) (statementAn
 }
 
 // gather collects statements for the next tick until all living nodes have spoken, or
-// a majority that agrees has and a little time has passed, this node included. Every statement is
-// verified before it is used: one bad signature would make all nodes refuse the entry
-// and raise the alarm.
+// a majority that agrees has and a little time has passed, this node included. Every
+// statement is verified before it is used: one bad signature would make all nodes
+// refuse the entry and raise the alarm.
 func (c *committeeClock) gather(ctx context.Context, view *fsm.View) ([]fsm.Statement, error) {
 	ctx, cancel := context.WithTimeout(ctx, statementTimeout)
 	defer cancel()

@@ -312,6 +312,25 @@ func TestFollowerLoad(t *testing.T) {
 	if f.behind(proposed) {
 		t.Error("a leader that has heard nobody waits")
 	}
+	for _, tc := range []struct {
+		raftTimeout, heard time.Duration
+		alive, silent      bool
+	}{
+		{defaultRaftTimeout, 0, true, false},
+		{defaultRaftTimeout, freshStatus, false, false},
+		{defaultRaftTimeout, silentAfter + time.Second, false, true},
+		{10 * defaultRaftTimeout, silentAfter + time.Second, true, false},
+		{10 * defaultRaftTimeout, 11 * silentAfter, false, true},
+	} {
+		f := newFollowerLoad(tc.raftTimeout, func(string) bool { return true })
+		if f.silent("peer") || f.alive("peer") {
+			t.Error("one that was never heard is silent, or alive")
+		}
+		f.hear("peer", Status{}, now.Add(-tc.heard))
+		if f.silent("peer") != tc.silent || f.alive("peer") != tc.alive {
+			t.Errorf("%s after it was heard, at a timeout of %s: silent %v, alive %v", tc.heard, tc.raftTimeout, f.silent("peer"), f.alive("peer"))
+		}
+	}
 	f.hear("joiner", Status{Entry: 1}, now)
 	if f.behind(proposed) {
 		t.Error("a leader waits for a node that joins")

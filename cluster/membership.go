@@ -193,7 +193,7 @@ var errReplaced = errors.New("this node was replaced and hands over the lead")
 func (s *session) reconcile(ctx context.Context) {
 	for {
 		// What a peer says of itself, or that it says nothing, may be what is waited for.
-		heard, moved := s.load.changed.next(), s.replica.moved.next()
+		heard := s.load.changed.next()
 		future := s.raft.GetConfiguration()
 		view := s.replica.view.Load()
 		near := func(peer string) bool { return s.load.near(peer, view.Number()) }
@@ -218,7 +218,6 @@ func (s *session) reconcile(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-heard:
-		case <-moved:
 		}
 	}
 }

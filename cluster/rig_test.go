@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -76,7 +77,7 @@ func newCommittee(t *testing.T, change ...func(*Config)) *committee {
 
 func newCommitteeOf(t *testing.T, nodes int, change ...func(*Config)) *committee {
 	t.Helper()
-	c := &committee{t: t, dir: t.TempDir(), people: map[string]ed25519.PrivateKey{}, nonces: map[string]uint64{}, change: func(*Config) {}}
+	c := &committee{t: t, dir: t.TempDir(), nonces: map[string]uint64{}, change: func(*Config) {}}
 	if len(change) > 0 {
 		c.change = change[0]
 	}
@@ -92,42 +93,13 @@ func newCommitteeOf(t *testing.T, nodes int, change ...func(*Config)) *committee
 		if _, err := rand.Read(k.sealing[:]); err != nil {
 			t.Fatal(err)
 		}
-		var public, private x25519.Key
-		private = k.sealing
-		x25519.KeyGen(&public, &private)
 		c.keys = append(c.keys, k)
 		listener := listen(t, "127.0.0.1:0")
 		c.sockets = append(c.sockets, listener)
-		g.Nodes = append(g.Nodes, genesis.Node{
-			Name: fmt.Sprintf("node-%c", 'a'+i), NodeKey: publicOf(k.node), CosignerKey: publicOf(k.cosigner), SealingKey: public,
-			PeerAddress: listener.Addr().String(), APIAddress: fmt.Sprintf("https://127.0.0.1:%d", 8000+i),
-		})
+		g.Nodes = append(g.Nodes, k.statement(i, listener.Addr()))
 	}
-	for _, p := range []struct{ name, role string }{
-		{"alice", "admin"},
-		{"bob", "admin"},
-		{"oracle-a", "oracle"},
-		{"oracle-b", "oracle"},
-		{"oracle-c", "oracle"},
-		{"sunny", "provider"},
-		{"city", "payer"},
-	} {
-		key := newKey(t)
-		c.people[p.name] = key
-		possession := genesis.Possession{Principal: p.name, Role: p.role, Key: publicOf(key)}
-		g.Principals = append(g.Principals, genesis.Principal{Principal: p.name, Role: p.role, PublicKey: publicOf(key), Proof: possession.Prove(key)})
-		if p.role == "oracle" {
-			g.OracleWeights = append(g.OracleWeights, genesis.OracleWeight{Market: "energy", Oracle: p.name, Weight: 10})
-		}
-	}
-	if c.genesis, err = genesis.Assemble(rand.Reader, g); err != nil {
-		t.Fatal(err)
-	}
-	for _, k := range c.keys {
-		if err := c.genesis.Sign(k.node); err != nil {
-			t.Fatal(err)
-		}
-	}
+	c.people = admitPeople(&g, func(string) ed25519.PrivateKey { return newKey(t) })
+	c.genesis = signedByAll(t, rand.Reader, g, c.keys)
 	c.members = make([]*member, len(c.keys))
 	t.Cleanup(func() {
 		for i := range c.members {
@@ -138,6 +110,55 @@ func newCommitteeOf(t *testing.T, nodes int, change ...func(*Config)) *committee
 		}
 	})
 	return c
+}
+
+// statement is what genesis says of the i-th node.
+func (k nodeKeys) statement(i int, address net.Addr) genesis.Node {
+	var public, private x25519.Key
+	private = k.sealing
+	x25519.KeyGen(&public, &private)
+	return genesis.Node{
+		Name: fmt.Sprintf("node-%c", 'a'+i), NodeKey: publicOf(k.node), CosignerKey: publicOf(k.cosigner), SealingKey: public,
+		PeerAddress: address.String(), APIAddress: fmt.Sprintf("https://127.0.0.1:%d", 8000+i),
+	}
+}
+
+// admitPeople writes into genesis everybody who signs commands in these tests, with
+// keys from the function, and gives these back.
+func admitPeople(g *genesis.Genesis, key func(name string) ed25519.PrivateKey) map[string]ed25519.PrivateKey {
+	people := map[string]ed25519.PrivateKey{}
+	for _, p := range []struct{ name, role string }{
+		{"alice", "admin"},
+		{"bob", "admin"},
+		{"oracle-a", "oracle"},
+		{"oracle-b", "oracle"},
+		{"oracle-c", "oracle"},
+		{"sunny", "provider"},
+		{"city", "payer"},
+	} {
+		key := key(p.name)
+		people[p.name] = key
+		possession := genesis.Possession{Principal: p.name, Role: p.role, Key: publicOf(key)}
+		g.Principals = append(g.Principals, genesis.Principal{Principal: p.name, Role: p.role, PublicKey: publicOf(key), Proof: possession.Prove(key)})
+		if p.role == "oracle" {
+			g.OracleWeights = append(g.OracleWeights, genesis.OracleWeight{Market: "energy", Oracle: p.name, Weight: 10})
+		}
+	}
+	return people
+}
+
+func signedByAll(t testing.TB, random io.Reader, g genesis.Genesis, keys []nodeKeys) *genesis.Signed {
+	t.Helper()
+	signed, err := genesis.Assemble(random, g)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range keys {
+		if err := signed.Sign(k.node); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return signed
 }
 
 func listen(t testing.TB, address string) net.Listener {

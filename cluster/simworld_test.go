@@ -16,8 +16,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/cloudflare/circl/dh/x25519"
 	"github.com/cloudflare/circl/sign/ed25519"
+
 	"github.com/tallyvault/tallyvault/fsm"
 	"github.com/tallyvault/tallyvault/fsm/envelope"
 	"github.com/tallyvault/tallyvault/fsm/genesis"
@@ -40,52 +40,23 @@ func simKey(name string) ed25519.PrivateKey {
 }
 
 func newSimCommittee(t testing.TB, nodes int) *simCommittee {
-	c := &simCommittee{people: map[string]ed25519.PrivateKey{}}
 	g, err := genesis.Preset(genesis.ProfileCustom)
 	if err != nil {
 		t.Fatal(err)
 	}
-	g.Name, g.CreatedAt, g.AdminThreshold, g.EpochBlocks = "simulation", simStart.UnixMilli(), 2, 600
+	g.Name, g.CreatedAt, g.AdminThreshold = "simulation", simStart.UnixMilli(), 2
+	g.EpochBlocks = 600 // snapshots are proven by digests in the receipts of epochs
 	g.Faulty = genesis.DefaultFaulty(nodes)
-	// The digests that snapshots are proven by stand in the receipts of epochs.
 	g.Markets[0].ExpiryBlocks, g.Markets[0].DisputeWindowBlocks, g.Markets[0].QuorumThresholdPpm = simExpiry, simWindow, 600_000
+	c := &simCommittee{}
 	for i := range nodes {
 		name := fmt.Sprintf("node-%c", 'a'+i)
 		k := nodeKeys{node: simKey(name), cosigner: simKey(name + " cosigner"), sealing: sha256.Sum256([]byte(name))}
-		var public, private x25519.Key
-		private = k.sealing
-		x25519.KeyGen(&public, &private)
 		c.keys = append(c.keys, k)
-		g.Nodes = append(g.Nodes, genesis.Node{
-			Name: name, NodeKey: publicOf(k.node), CosignerKey: publicOf(k.cosigner), SealingKey: public,
-			PeerAddress: simAddr(i).String(), APIAddress: fmt.Sprintf("https://127.0.0.1:%d", 8000+i),
-		})
+		g.Nodes = append(g.Nodes, k.statement(i, simAddr(i)))
 	}
-	for _, p := range []struct{ name, role string }{
-		{"alice", "admin"},
-		{"bob", "admin"},
-		{"oracle-a", "oracle"},
-		{"oracle-b", "oracle"},
-		{"oracle-c", "oracle"},
-		{"sunny", "provider"},
-		{"city", "payer"},
-	} {
-		key := simKey(p.name)
-		c.people[p.name] = key
-		possession := genesis.Possession{Principal: p.name, Role: p.role, Key: publicOf(key)}
-		g.Principals = append(g.Principals, genesis.Principal{Principal: p.name, Role: p.role, PublicKey: publicOf(key), Proof: possession.Prove(key)})
-		if p.role == "oracle" {
-			g.OracleWeights = append(g.OracleWeights, genesis.OracleWeight{Market: "energy", Oracle: p.name, Weight: 10})
-		}
-	}
-	if c.genesis, err = genesis.Assemble(rand.NewChaCha8([32]byte{}), g); err != nil {
-		t.Fatal(err)
-	}
-	for _, k := range c.keys {
-		if err := c.genesis.Sign(k.node); err != nil {
-			t.Fatal(err)
-		}
-	}
+	c.people = admitPeople(&g, simKey)
+	c.genesis = signedByAll(t, rand.NewChaCha8([32]byte{}), g, c.keys)
 	return c
 }
 
