@@ -191,8 +191,8 @@ func (l *simLoad) send(random *rand.Rand, cmd *fsm.Command) (*fsm.Outcome, *fsm.
 // mustSoon demands that a command which only the nodes that can talk to each other are
 // asked for is accepted before long.
 func (l *simLoad) mustSoon(what string, cmd *fsm.Command) {
-	began := time.Now()
-	for time.Since(began) < simResume*l.w.pace.raft {
+	began, bound := time.Now(), simResume*l.w.pace.raft
+	for time.Since(began) < bound {
 		for _, i := range l.w.majority() {
 			m := l.w.member(i)
 			if m == nil {
@@ -206,6 +206,9 @@ func (l *simLoad) mustSoon(what string, cmd *fsm.Command) {
 				l.w.errorf("%s: refused: %v", what, refusal)
 			}
 			if outcome != nil || refusal != nil {
+				if took := time.Since(began); took > bound {
+					l.w.errorf("%s: after %s, want %s", what, took, bound)
+				}
 				l.w.waited = max(l.w.waited, time.Since(began)/l.w.pace.raft)
 				return
 			}
