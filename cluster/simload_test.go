@@ -150,9 +150,9 @@ func (l *simLoad) deposit(amount uint64) *fsm.Command {
 	}, "deposit", "alice", "bob")
 }
 
-// try asks one node once. Without an answer it says nothing.
-func (l *simLoad) try(m *member, cmd *fsm.Command) (*fsm.Outcome, *fsm.Refusal) {
-	ctx, cancel := context.WithTimeout(l.ctx, time.Minute)
+// try asks one node once. Without an answer in time it says nothing.
+func (l *simLoad) try(m *member, cmd *fsm.Command, within time.Duration) (*fsm.Outcome, *fsm.Refusal) {
+	ctx, cancel := context.WithTimeout(l.ctx, within)
 	defer cancel()
 	answers, err := m.Submit(ctx, []*fsm.Command{again(l.w.t, cmd)})
 	if err != nil || answers[0].Err != nil {
@@ -178,7 +178,7 @@ func (l *simLoad) deliver(random *rand.Rand, cmd *fsm.Command) (*fsm.Outcome, *f
 func (l *simLoad) send(random *rand.Rand, cmd *fsm.Command) (*fsm.Outcome, *fsm.Refusal) {
 	for {
 		if m := l.w.member(random.IntN(len(l.w.nodes))); m != nil {
-			if outcome, refusal := l.try(m, cmd); outcome != nil || refusal != nil {
+			if outcome, refusal := l.try(m, cmd, time.Minute); outcome != nil || refusal != nil {
 				return outcome, refusal
 			}
 		}
@@ -198,7 +198,8 @@ func (l *simLoad) mustSoon(what string, cmd *fsm.Command) {
 			if m == nil {
 				continue
 			}
-			outcome, refusal := l.try(m, cmd)
+			// A client does not wait for one node alone.
+			outcome, refusal := l.try(m, cmd, min(time.Minute, 4*l.w.pace.raft))
 			if outcome != nil {
 				refusal = outcome.Refusal
 			}

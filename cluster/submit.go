@@ -17,7 +17,9 @@ const (
 	// resolveFor is how long a node tries to learn what became of commands that may
 	// or may not have been logged.
 	resolveFor = 15 * time.Second
-	// leaderFor is how long it looks for a leader before it says that there is none.
+	// leaderFor is how long it looks for a leader before it says that there is none. A
+	// node without one for so long has no way to learn what became of a command either:
+	// where the network is cut between it and the leader alone, no election ends that.
 	leaderFor = 3 * time.Second
 	// submitPause parts attempts.
 	submitPause = 50 * time.Millisecond
@@ -36,6 +38,7 @@ func (n *Node) Submit(ctx context.Context, commands []*fsm.Command) ([]Answer, e
 		return nil, fmt.Errorf("%d commands at once, more than %d", len(commands), MaxSubmit)
 	}
 	started := time.Now()
+	var alone time.Time // since when this node knows no leader
 	answers := make([]Answer, len(commands))
 	perhaps := make([]bool, len(commands)) // may have been logged
 	open := make([]int, len(commands))
@@ -44,9 +47,16 @@ func (n *Node) Submit(ctx context.Context, commands []*fsm.Command) ([]Answer, e
 	}
 	for {
 		open = n.attempt(ctx, commands, answers, perhaps, open)
-		waited := time.Since(started)
-		if len(open) == 0 || waited > resolveFor || n.load.silent(n.leader()) {
-			// Behind a leader that this node hears and cannot ask, another may know more.
+		leader, waited := n.leader(), time.Since(started)
+		if leader != "" {
+			alone = time.Time{}
+		} else if alone.IsZero() {
+			alone = time.Now()
+		}
+		lost := !alone.IsZero() && time.Since(alone) > leaderFor
+		if len(open) == 0 || waited > resolveFor || lost || n.load.silent(leader) {
+			// Without a leader, or behind one that this node hears and cannot ask, another
+			// node may know more.
 			return answers, nil
 		}
 		if waited > leaderFor || n.draining.Load() {
