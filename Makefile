@@ -90,7 +90,7 @@ sim: ## committees for DAYS (100) of simulated time, with all that can happen to
 	GOGC=400 go test ./cluster -run 'TestSimulation$$' -days $(DAYS) -seed $(SEED) -timeout 0
 
 .PHONY: soak
-soak: ## real nodes under load and one fault after the other for T (20m); root, for a network of its own
+soak: ## real nodes under load and one fault after the other for T (20m); root, for networks and disks of their own
 	go test ./cmd/internal/faults -run 'TestSoak$$' -soak $(T) -timeout 0 -v
 
 .PHONY: demo

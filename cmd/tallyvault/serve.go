@@ -178,7 +178,7 @@ func (s *seat) open(c *cli.Context) error {
 	node, err := cluster.New(cluster.Config{
 		Dir: s.dir.Path, Genesis: s.genesis, Join: join,
 		NodeKey: s.dir.Node.Ed25519(), CosignerKey: s.dir.Cosigner.Ed25519(), SealingKey: s.dir.Sealing.Seed,
-		PeerListener: s.peer, Logger: s.log, Registry: s.registry,
+		PeerListener: s.peer, Clock: nodeClock(), Logger: s.log, Registry: s.registry,
 		RaftTimeout: c.Duration("raft-timeout"), SnapshotThreshold: c.Uint64("snapshot-threshold"),
 		SnapshotInterval: c.Duration("snapshot-interval"), TrailingLogs: c.Uint64("trailing-logs"),
 		DiskTimeout: c.Duration("disk-timeout"),

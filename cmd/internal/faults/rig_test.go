@@ -39,7 +39,8 @@ type rig struct {
 	nodes     []*node
 	watchers  []*client.Client
 	random    *rand.Rand
-	network   *network // nil on the loopback device
+	network   *network         // nil on the loopback device
+	disks     map[string]*disk // by the node's directory, nil without file systems of their own
 }
 
 // size is how many nodes a committee has.
@@ -129,6 +130,10 @@ func (r *rig) clear() {
 	}
 }
 
+// clockFile says by how many milliseconds the node's clock is off, to a program that
+// was built for it.
+func (n *node) clockFile() string { return filepath.Join(n.rig.dir, n.Name+".clock") }
+
 func (n *node) logFile() string { return filepath.Join(n.rig.dir, n.Name+".log") }
 
 func (n *node) tail(lines int) string {
@@ -157,6 +162,7 @@ func (n *node) start() {
 	defer log.Close()
 	cmd := exec.Command(line[0], line[1:]...)
 	cmd.Stdout, cmd.Stderr = log, log
+	cmd.Env = append(os.Environ(), "TALLYVAULT_WRONG_CLOCK="+n.clockFile())
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	n.ended = make(chan struct{})
 	ended, started := n.ended, make(chan error, 1)
