@@ -10,167 +10,167 @@ type Amount = strict.Amount
 
 // Header begins the payload of every single-signature command.
 type Header struct {
-	Cluster   [16]byte `json:"cluster"`
-	Era       string   `json:"era"`
-	Lane      string   `json:"lane"`
-	Nonce     uint64   `json:"nonce"`
-	IssuedAt  int64    `json:"issued_at"`
-	ExpiresAt int64    `json:"expires_at"`
+	Cluster   [16]byte `json:"cluster" doc:"id of the cluster: the first 16 bytes of SHA-256 of the genesis payload"`
+	Era       string   `json:"era" doc:"generation of the cluster's history, <number>-<hash>; /v1/status says it" form:"era"`
+	Lane      string   `json:"lane" doc:"nonce sequence of the key: 0 to 15, or m/ and the meter" form:"lane"`
+	Nonce     uint64   `json:"nonce" doc:"above the lane's last one, by 2^20 at most"`
+	IssuedAt  int64    `json:"issued_at" doc:"when it was signed, unix ms"`
+	ExpiresAt int64    `json:"expires_at" doc:"unix ms; at most 24 hours after issued_at"`
 	// Signer is the id of the signing key. An identity is of the payload alone, so
 	// only this keeps equal payloads of two signers apart: whoever may say the same
 	// as others at the same time, as oracles do, has to name itself.
-	Signer *[16]byte `json:"signer"`
+	Signer *[16]byte `json:"signer" doc:"id of the signing key; keeps equal payloads of two signers apart"`
 }
 
 // ThresholdHeader begins the payload of every threshold command.
 type ThresholdHeader struct {
-	Cluster   [16]byte `json:"cluster"`
-	Era       string   `json:"era"`
-	Salt      [16]byte `json:"salt"`
-	IssuedAt  int64    `json:"issued_at"`
-	ExpiresAt int64    `json:"expires_at"`
+	Cluster   [16]byte `json:"cluster" doc:"id of the cluster: the first 16 bytes of SHA-256 of the genesis payload"`
+	Era       string   `json:"era" doc:"generation of the cluster's history, <number>-<hash>; /v1/status says it" form:"era"`
+	Salt      [16]byte `json:"salt" doc:"random: makes the command another one than an equal one before it"`
+	IssuedAt  int64    `json:"issued_at" doc:"when it was signed, unix ms"`
+	ExpiresAt int64    `json:"expires_at" doc:"unix ms; at most 30 days after issued_at"`
 }
 
 // Quality is what the meter says about itself.
 type Quality struct {
-	ClockSync   string `json:"clock_sync"`
-	MeterStatus string `json:"meter_status"`
+	ClockSync   string `json:"clock_sync" doc:"a short word such as ntp, or empty" form:"word"`
+	MeterStatus string `json:"meter_status" doc:"a short word such as ok, or empty" form:"word"`
 }
 
 // SubmitReading is a provider's signed register value.
 type SubmitReading struct {
-	Header
-	Market     string    `json:"market"`
-	Meter      string    `json:"meter"`
-	Register   uint64    `json:"register"`
-	MeasuredAt int64     `json:"measured_at"`
+	Header     `doc:"A provider's signed register value."`
+	Market     string    `json:"market" form:"id"`
+	Meter      string    `json:"meter" form:"id"`
+	Register   uint64    `json:"register" doc:"cumulative register, in 10^-decimals of the market's unit"`
+	MeasuredAt int64     `json:"measured_at" doc:"unix ms; above the meter's last closed one"`
 	Quality    Quality   `json:"quality"`
-	Supersedes *[32]byte `json:"supersedes"`
+	Supersedes *[32]byte `json:"supersedes" doc:"identity of the pending reading that this one withdraws"`
 }
 
 // Attest is an oracle's verdicts on ranges of readings.
 type Attest struct {
-	Header
-	Market  string          `json:"market"`
-	Ranges  []AttestedRange `json:"ranges"`
-	Rejects []uint64        `json:"rejects,optional"`
-	Values  []ObservedValue `json:"values,optional"`
+	Header  `doc:"An oracle's verdicts on ranges of readings."`
+	Market  string          `json:"market" form:"id"`
+	Ranges  []AttestedRange `json:"ranges" doc:"1 to 64, ascending and disjoint"`
+	Rejects []uint64        `json:"rejects,optional" doc:"numbers in the ranges that the oracle rejects, ascending"`
+	Values  []ObservedValue `json:"values,optional" doc:"what the oracle observed itself, ascending by number"`
 }
 
 // AttestedRange is a closed range of reading numbers with SHA-256 over their
 // identities in order.
 type AttestedRange struct {
-	From uint64   `json:"from"`
-	To   uint64   `json:"to"`
-	Hash [32]byte `json:"hash"`
+	From uint64   `json:"from" doc:"first reading number"`
+	To   uint64   `json:"to" doc:"last reading number"`
+	Hash [32]byte `json:"hash" doc:"SHA-256 over the identities of the readings in order"`
 }
 
 // ObservedValue is the register that the oracle itself observed for a reading.
 type ObservedValue struct {
-	Number   uint64 `json:"number"`
-	Register uint64 `json:"register"`
+	Number   uint64 `json:"number" doc:"reading number"`
+	Register uint64 `json:"register" doc:"the register that the oracle observed for it"`
 }
 
 // RotateKey replaces the signing key by a new one of the same principal; the
 // old key stays valid for OverlapBlocks heights.
 type RotateKey struct {
-	Header
-	PublicKey     [32]byte `json:"public_key"`
-	Proof         [64]byte `json:"proof"`
-	OverlapBlocks uint64   `json:"overlap_blocks"`
+	Header        `doc:"Replaces the signing key by a new one of the same principal; the old one stays valid for a while."`
+	PublicKey     [32]byte `json:"public_key" doc:"Ed25519 public key"`
+	Proof         [64]byte `json:"proof" doc:"proof of possession: a signature by the new key"`
+	OverlapBlocks uint64   `json:"overlap_blocks" doc:"heights for which the old key stays valid"`
 }
 
 // RevokeKey ends a key of the signer's own principal at once.
 type RevokeKey struct {
-	Header
-	Key [16]byte `json:"key"`
+	Header `doc:"Ends a key of the signer's own principal at once."`
+	Key    [16]byte `json:"key" doc:"key id"`
 }
 
 // RegisterPrincipal lets a new principal act, with a first key.
 type RegisterPrincipal struct {
-	ThresholdHeader
-	Principal string   `json:"principal"`
-	Role      string   `json:"role"`
-	Scopes    []string `json:"scopes,optional"`
-	PublicKey [32]byte `json:"public_key"`
-	Proof     [64]byte `json:"proof"`
+	ThresholdHeader `doc:"Lets a new principal act, with a first key."`
+	Principal       string   `json:"principal" form:"id"`
+	Role            string   `json:"role" enum:"admin,oracle,provider,payer,auditor"`
+	Scopes          []string `json:"scopes,optional" doc:"fewer than the role has; absent: all of them"`
+	PublicKey       [32]byte `json:"public_key" doc:"Ed25519 public key"`
+	Proof           [64]byte `json:"proof" doc:"proof of possession: a signature by the new key"`
 }
 
 // RegisterKey gives a principal another key; one that it replaces ends at once.
 type RegisterKey struct {
-	ThresholdHeader
-	Principal string    `json:"principal"`
-	Scopes    []string  `json:"scopes,optional"`
-	PublicKey [32]byte  `json:"public_key"`
-	Proof     [64]byte  `json:"proof"`
-	Replaces  *[16]byte `json:"replaces"`
+	ThresholdHeader `doc:"Gives a principal another key; one that it replaces ends at once."`
+	Principal       string    `json:"principal" form:"id"`
+	Scopes          []string  `json:"scopes,optional" doc:"fewer than the role has; absent: all of them"`
+	PublicKey       [32]byte  `json:"public_key" doc:"Ed25519 public key"`
+	Proof           [64]byte  `json:"proof" doc:"proof of possession: a signature by the new key"`
+	Replaces        *[16]byte `json:"replaces" doc:"id of the key that ends"`
 }
 
 // RevokePrincipalKey ends another principal's key at once.
 type RevokePrincipalKey struct {
-	ThresholdHeader
-	Key [16]byte `json:"key"`
+	ThresholdHeader `doc:"Ends another principal's key at once."`
+	Key             [16]byte `json:"key" doc:"key id"`
 }
 
 // RegisterMeters registers meters of one market, all or none.
 type RegisterMeters struct {
-	ThresholdHeader
-	Market string     `json:"market"`
-	Meters []MeterRow `json:"meters"`
+	ThresholdHeader `doc:"Registers meters of one market, all or none."`
+	Market          string     `json:"market" form:"id"`
+	Meters          []MeterRow `json:"meters"`
 }
 
 // MeterRow is one meter to register. Capacity is in register units per hour; a
 // register unit is 10^-Decimals of the market's unit.
 type MeterRow struct {
-	Meter      string `json:"meter"`
-	Provider   string `json:"provider"`
-	Payer      string `json:"payer"`
-	Capacity   uint64 `json:"capacity"`
-	IntervalMs int64  `json:"interval_ms"`
-	Decimals   uint8  `json:"decimals"`
+	Meter      string `json:"meter" form:"id"`
+	Provider   string `json:"provider" form:"id"`
+	Payer      string `json:"payer" form:"id"`
+	Capacity   uint64 `json:"capacity" doc:"most register units in an hour"`
+	IntervalMs int64  `json:"interval_ms" doc:"expected time between readings"`
+	Decimals   uint8  `json:"decimals" doc:"registers count 10^-decimals of the market's unit, at most 9"`
 }
 
 // RebaseMeter starts a meter's register anew after a roll-over or a swap.
 type RebaseMeter struct {
-	ThresholdHeader
-	Meter      string `json:"meter"`
-	Register   uint64 `json:"register"`
-	MeasuredAt int64  `json:"measured_at"`
-	Reason     string `json:"reason"`
+	ThresholdHeader `doc:"Starts a meter's register anew after a roll-over or a swap."`
+	Meter           string `json:"meter" form:"id"`
+	Register        uint64 `json:"register" doc:"the new base"`
+	MeasuredAt      int64  `json:"measured_at" doc:"unix ms; not before the old base"`
+	Reason          string `json:"reason" enum:"rollover,swap"`
 }
 
 // SetOracleWeight changes an oracle's weight from the next epoch on.
 type SetOracleWeight struct {
-	ThresholdHeader
+	ThresholdHeader `doc:"Changes an oracle's weight from the next epoch on."`
 	genesis.OracleWeight
 }
 
 // SetMarket adds a market, or replaces its row from an epoch on.
 type SetMarket struct {
-	ThresholdHeader
+	ThresholdHeader `doc:"Adds a market, or replaces its row from an epoch on."`
 	genesis.Market
-	ActivationEpoch uint64 `json:"activation_epoch"`
+	ActivationEpoch uint64 `json:"activation_epoch" doc:"first epoch that goes by the row"`
 }
 
 // Deposit brings money in from outside, once per reference.
 type Deposit struct {
-	ThresholdHeader
-	Account   string `json:"account"`
-	Asset     string `json:"asset"`
-	Amount    Amount `json:"amount"`
-	Reference string `json:"reference"`
+	ThresholdHeader `doc:"Brings money in from outside, once per reference."`
+	Account         string `json:"account" doc:"treasury, payer/<id> or provider/<id>" form:"account"`
+	Asset           string `json:"asset" form:"asset"`
+	Amount          Amount `json:"amount" doc:"minor units"`
+	Reference       string `json:"reference" doc:"names the payment outside, e.g. a line of a bank statement"`
 }
 
 // ReplaceNode lets a new node join in the place of an active one.
 type ReplaceNode struct {
-	ThresholdHeader
-	Old          string                `json:"old"`
-	Node         genesis.NodeStatement `json:"node"`
-	SealedLogKey genesis.SealedKey     `json:"sealed_log_key"`
+	ThresholdHeader `doc:"Lets a new node join in the place of an active one."`
+	Old             string                `json:"old" doc:"the node that is replaced" form:"id"`
+	Node            genesis.NodeStatement `json:"node" doc:"the new node's node.json, taken apart"`
+	SealedLogKey    genesis.SealedKey     `json:"sealed_log_key" doc:"the journal's log key, sealed to the new node"`
 }
 
 // CancelReplacement gives up the joining of a node.
 type CancelReplacement struct {
-	ThresholdHeader
-	Node string `json:"node"`
+	ThresholdHeader `doc:"Gives up the joining of a node."`
+	Node            string `json:"node" doc:"the joining node" form:"id"`
 }

@@ -66,24 +66,24 @@ type CitedReadings struct {
 	Count uint64    `json:"count"`
 	From  uint64    `json:"from"`
 	To    uint64    `json:"to"`
-	Root  tlog.Hash `json:"root"`
+	Root  tlog.Hash `json:"root" doc:"RFC 6962 root over their identities in order"`
 }
 
 // SettlementReceipt states that attested units are owed and, by its status,
 // where the money is: "held" (moved to held accounts), "receivable" (the payer
 // lacks funds; another settlement receipt follows), or "rehearsal" (never).
 type SettlementReceipt struct {
-	ReceiptHead
+	ReceiptHead     `doc:"Attested units are owed; the status says where the money is."`
 	Market          string        `json:"market"`
-	Settlement      uint64        `json:"settlement"`
-	Status          string        `json:"status"`
+	Settlement      uint64        `json:"settlement" doc:"number within the market"`
+	Status          string        `json:"status" doc:"held: moved to held accounts; receivable: the payer lacks funds; rehearsal: no money moves" enum:"held,receivable,rehearsal"`
 	Meter           string        `json:"meter"`
 	Provider        string        `json:"provider"`
 	Payer           string        `json:"payer"`
 	Readings        CitedReadings `json:"readings"`
 	FromRegister    uint64        `json:"from_register"`
 	ToRegister      uint64        `json:"to_register"`
-	Delta           uint64        `json:"delta"`
+	Delta           uint64        `json:"delta" doc:"register units"`
 	Decimals        uint8         `json:"decimals"`
 	FromMeasuredAt  int64         `json:"from_measured_at"`
 	ToMeasuredAt    int64         `json:"to_measured_at"`
@@ -91,11 +91,11 @@ type SettlementReceipt struct {
 	UnitPrice       uint64        `json:"unit_price"`
 	RemainderBefore uint64        `json:"remainder_before"`
 	RemainderAfter  uint64        `json:"remainder_after"`
-	Gross           Amount        `json:"gross"`
+	Gross           Amount        `json:"gross" doc:"minor units; fee is part of it"`
 	FeeBps          uint32        `json:"fee_bps"`
 	Fee             Amount        `json:"fee"`
 	Net             Amount        `json:"net"`
-	ReleaseHeight   uint64        `json:"release_height,optional"`
+	ReleaseHeight   uint64        `json:"release_height,optional" doc:"at which the dispute window ends"`
 }
 
 // Settlement statuses.
@@ -108,60 +108,60 @@ const (
 // ReleaseReceipt states that the dispute window of a settlement is over and
 // its amounts are available.
 type ReleaseReceipt struct {
-	ReceiptHead
-	Market     string `json:"market"`
-	Settlement uint64 `json:"settlement"`
-	Provider   string `json:"provider"`
-	Asset      string `json:"asset"`
-	Net        Amount `json:"net"`
-	Fee        Amount `json:"fee"`
-	Rehearsal  bool   `json:"rehearsal,optional"`
+	ReceiptHead `doc:"The dispute window of a settlement is over and its amounts are available."`
+	Market      string `json:"market"`
+	Settlement  uint64 `json:"settlement"`
+	Provider    string `json:"provider"`
+	Asset       string `json:"asset"`
+	Net         Amount `json:"net"`
+	Fee         Amount `json:"fee"`
+	Rehearsal   bool   `json:"rehearsal,optional"`
 }
 
 // ReadingReceipt states that a reading closed without being settled.
 type ReadingReceipt struct {
-	ReceiptHead
-	Market     string   `json:"market"`
-	Number     uint64   `json:"number"`
-	Identity   Identity `json:"identity"`
-	Meter      string   `json:"meter"`
-	Register   uint64   `json:"register"`
-	MeasuredAt int64    `json:"measured_at"`
+	ReceiptHead `doc:"A reading closed without being settled."`
+	Market      string   `json:"market"`
+	Number      uint64   `json:"number"`
+	Identity    Identity `json:"identity"`
+	Meter       string   `json:"meter"`
+	Register    uint64   `json:"register"`
+	MeasuredAt  int64    `json:"measured_at"`
 	// Status is baseline, rejected, quorum_failed or superseded.
-	Status   string `json:"status"`
+	Status   string `json:"status" enum:"baseline,rejected,quorum_failed,superseded"`
 	Reason   string `json:"reason,optional"`
-	Required uint64 `json:"required,optional"`
-	Actual   uint64 `json:"actual,optional"`
+	Required uint64 `json:"required,optional" doc:"accepting weight that was needed"`
+	Actual   uint64 `json:"actual,optional" doc:"accepting weight that came"`
 }
 
 // ThresholdReceipt states that a threshold command was executed.
 type ThresholdReceipt struct {
-	ReceiptHead
-	Command  string   `json:"command"`
-	Identity Identity `json:"identity"`
-	Signers  []string `json:"signers"`
-	Facts    []Field  `json:"facts"`
+	ReceiptHead `doc:"A threshold command was executed."`
+	Command     string   `json:"command" doc:"name of the command"`
+	Identity    Identity `json:"identity"`
+	Signers     []string `json:"signers" doc:"principals whose signatures counted"`
+	Facts       []Field  `json:"facts"`
 }
 
 // EvidenceReceipt states that an oracle said two different things.
 type EvidenceReceipt struct {
-	ReceiptHead
-	Market string `json:"market"`
-	Oracle string `json:"oracle"`
-	Number uint64 `json:"number"`
-	First  string `json:"first"`
-	Second string `json:"second"`
+	ReceiptHead `doc:"An oracle said two different things."`
+	Market      string `json:"market"`
+	Oracle      string `json:"oracle"`
+	Number      uint64 `json:"number" doc:"reading number"`
+	First       string `json:"first"`
+	Second      string `json:"second"`
 }
 
 // CutReceipt states a marked journal size, its root, all outcomes so far and,
 // now and then, the digest of the whole state at an earlier cut.
 type CutReceipt struct {
-	ReceiptHead
+	ReceiptHead  `doc:"A marked journal size, its root, all outcomes so far and, now and then, the digest of the whole state."`
 	Cut          uint64     `json:"cut"`
-	Size         uint64     `json:"size"`
+	Size         uint64     `json:"size" doc:"leaves under the root"`
 	Root         tlog.Hash  `json:"root"`
-	OutcomeChain [32]byte   `json:"outcome_chain"`
-	Digest       *CutDigest `json:"digest"`
+	OutcomeChain [32]byte   `json:"outcome_chain" doc:"hash chain over all outcomes so far"`
+	Digest       *CutDigest `json:"digest" doc:"digest of the state at an earlier cut"`
 }
 
 // CutDigest is the digest of the state just before an earlier cut's entry.
@@ -179,6 +179,24 @@ var (
 	cutCodec        = strict.Compile(CutReceipt{})
 	policyCodec     = strict.Compile(PolicyReceipt{})
 )
+
+// receiptRow is one kind of receipt.
+type receiptRow struct {
+	kind  string
+	codec *strict.Codec
+	empty func() any // a pointer to a zero receipt
+}
+
+// receiptRows is the one table of kinds; encodeReceipt has a case for each.
+var receiptRows = []receiptRow{
+	{KindSettlement, settlementCodec, func() any { return new(SettlementReceipt) }},
+	{KindRelease, releaseCodec, func() any { return new(ReleaseReceipt) }},
+	{KindReading, readingCodec, func() any { return new(ReadingReceipt) }},
+	{KindThreshold, thresholdCodec, func() any { return new(ThresholdReceipt) }},
+	{KindEvidence, evidenceCodec, func() any { return new(EvidenceReceipt) }},
+	{KindCut, cutCodec, func() any { return new(CutReceipt) }},
+	{KindPolicy, policyCodec, func() any { return new(PolicyReceipt) }},
+}
 
 // encodeReceipt writes a receipt's body as its leaf.
 func encodeReceipt(body any) []byte {
@@ -203,21 +221,10 @@ func encodeReceipt(body any) []byte {
 
 // ParseReceipt reads a receipt leaf; body is a pointer to its type.
 func ParseReceipt(leaf []byte) (kind string, body any, err error) {
-	for _, candidate := range []struct {
-		kind  string
-		codec *strict.Codec
-		body  any
-	}{
-		{KindSettlement, settlementCodec, new(SettlementReceipt)},
-		{KindRelease, releaseCodec, new(ReleaseReceipt)},
-		{KindReading, readingCodec, new(ReadingReceipt)},
-		{KindThreshold, thresholdCodec, new(ThresholdReceipt)},
-		{KindEvidence, evidenceCodec, new(EvidenceReceipt)},
-		{KindCut, cutCodec, new(CutReceipt)},
-		{KindPolicy, policyCodec, new(PolicyReceipt)},
-	} {
-		if hasKind(leaf, candidate.kind) {
-			return candidate.kind, candidate.body, candidate.codec.Decode(leaf, candidate.body)
+	for i := range receiptRows {
+		if r := &receiptRows[i]; hasKind(leaf, r.kind) {
+			body = r.empty()
+			return r.kind, body, r.codec.Decode(leaf, body)
 		}
 	}
 	return "", nil, errReceiptKind

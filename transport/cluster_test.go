@@ -24,6 +24,8 @@ func TestThreeNodes(t *testing.T) {
 	c := start(t, nil)
 	c.World()
 	s := &story{threeNodes: c, web: insecure(t)}
+	_, document := s.do(t, http.MethodGet, c.Nodes[0].URL+"/openapi.json", "", nil)
+	s.answers = answersOf(t, document)
 	t.Run("any node takes a reading", s.anyNode)
 	t.Run("resending changes nothing", s.resend)
 	t.Run("refusals", s.refusals)
@@ -37,14 +39,17 @@ func TestThreeNodes(t *testing.T) {
 	t.Run("long-poll", s.longPoll)
 	t.Run("status", s.status)
 	t.Run("metrics", s.metrics)
+	t.Run("documents", s.documents)
+	t.Run("what is documented", s.documented)
 }
 
 type story struct {
 	*threeNodes
-	web   *http.Client
-	nonce uint64
-	first api.Outcome // of the first reading
-	sent  envelope.Envelope
+	web     *http.Client
+	answers *answers
+	nonce   uint64
+	first   api.Outcome // of the first reading
+	sent    envelope.Envelope
 }
 
 // insecure looks at answers as curl -k does; the client's own checks are tested
@@ -81,6 +86,9 @@ func (s *story) do(t *testing.T, method, url, token string, body []byte) (*http.
 	if err != nil {
 		t.Fatal(err)
 	}
+	if s.answers != nil {
+		s.answers.check(t, method, url, response, text)
+	}
 	return response, text
 }
 
@@ -98,6 +106,10 @@ func (s *story) get(t *testing.T, path string, query url.Values, out any) {
 	t.Helper()
 	if err := s.Client("ada", 0).Get(s.Context(), path, query, out); err != nil {
 		t.Fatalf("%s: %v", path, err)
+	}
+	// Once more without the client, for the document's sake.
+	if response, text := s.do(t, http.MethodGet, s.Nodes[0].URL+path+"?"+query.Encode(), s.token(t, "ada"), nil); response.StatusCode != http.StatusOK {
+		t.Errorf("%s: %s %s", path, response.Status, text)
 	}
 }
 

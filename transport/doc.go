@@ -31,13 +31,19 @@
 // Reads of state take a token (see api.SignToken) unless the node is configured
 // with public reads; a function that needs one has a Reader among its arguments.
 // Public are: outcomes by identity, hash tiles, checkpoint, policy, genesis, the
-// list of nodes, receipts and their proofs. Leaves that hold commands take a
+// list of nodes, receipts and their proofs, the documents. Leaves that hold commands take a
 // token, since a command may be personal data.
 //
 // consistency= says how fresh a read is: stale (what this node has), default
 // (what the leader had applied when asked), linearizable (after the leader has
 // asked a majority whether it still is one). min_index= waits for an entry.
 // Every answer says its index, the last entry it takes into account.
+//
+// # Documents
+//
+// A node describes itself: /openapi.json is made from the routes and their Go
+// types, /v1/schemas lists JSON Schemas of all payloads, receipts and bodies (see
+// package schema), each of which stands alone at /v1/schemas/{name}.
 //
 // # Trust in TLS
 //

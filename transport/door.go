@@ -64,7 +64,8 @@ type Door struct {
 	metrics  *metrics
 	api      huma.API
 	mux      *http.ServeMux
-	stop     chan struct{} // closed when Run is asked to end: waits end early
+	document func() (document, error) // made once, when somebody asks
+	stop     chan struct{}            // closed when Run is asked to end: waits end early
 }
 
 // New checks the configuration and makes or loads the certificate. It listens
@@ -130,6 +131,7 @@ func newDoor(c Config) *Door {
 	if c.Genesis != nil {
 		d.cluster = c.Genesis.ClusterID()
 	}
+	d.document = sync.OnceValues(d.makeDocument)
 	d.routes()
 	return d
 }

@@ -6,21 +6,28 @@ import (
 	"flag"
 	"log/slog"
 	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-var update = flag.Bool("update", false, "write deploy/openapi.json anew")
+var update = flag.Bool("update", false, "write deploy/openapi.json and deploy/schemas anew")
 
 const documentFile = "../deploy/openapi.json"
+
+// unconnected is a door without a node: enough to describe itself.
+func unconnected() *Door {
+	return newDoor(Config{
+		Limits: Limits{}.withDefaults(), Logger: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(),
+	})
+}
 
 // The committed document is what other people's generators read: a change of
 // the API must show in a review.
 func TestOpenAPIIsCommitted(t *testing.T) {
-	d := newDoor(Config{
-		Limits: Limits{}.withDefaults(), Logger: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(),
-	})
+	d := unconnected()
 	got, err := d.Document()
 	if err != nil {
 		t.Fatal(err)
@@ -53,7 +60,7 @@ func TestOpenAPIIsCommitted(t *testing.T) {
 	}
 	public := map[string]bool{
 		"submit": true, "submit-batch": true, "outcome": true, "nodes": true, "receipt": true, "receipt-proof": true,
-		"checkpoint": true, "tile": true, "policy": true, "genesis": true,
+		"checkpoint": true, "tile": true, "policy": true, "genesis": true, "openapi": true, "schemas": true, "schema": true,
 	}
 	for path, methods := range document.Paths {
 		for method, op := range methods {
@@ -63,6 +70,45 @@ func TestOpenAPIIsCommitted(t *testing.T) {
 			if (len(op.Security) == 0) != public[op.OperationID] {
 				t.Errorf("%s %s (%s): security is %v", method, path, op.OperationID, op.Security)
 			}
+		}
+	}
+}
+
+const schemasDir = "../deploy/schemas"
+
+// So are the schemas: one file each, and no file that is none any more.
+func TestOpenAPISchemasAreCommitted(t *testing.T) {
+	schemas, err := unconnected().Schemas()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if *update {
+		if err := os.RemoveAll(schemasDir); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.MkdirAll(schemasDir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		for name, text := range schemas {
+			if err := os.WriteFile(filepath.Join(schemasDir, name+".json"), text, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	const remedy = "run go test ./transport -run OpenAPI -update and look at the difference"
+	files, err := os.ReadDir(schemasDir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		if _, known := schemas[strings.TrimSuffix(f.Name(), ".json")]; !known {
+			t.Errorf("%s/%s is the schema of nothing: %s", schemasDir, f.Name(), remedy)
+		}
+	}
+	for name, want := range schemas {
+		got, err := os.ReadFile(filepath.Join(schemasDir, name+".json"))
+		if err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%s/%s.json is not what the code says (%v): %s", schemasDir, name, err, remedy)
 		}
 	}
 }

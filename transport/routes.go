@@ -2,7 +2,6 @@ package transport
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -26,6 +25,18 @@ var worded = sync.OnceFunc(func() {
 // apiVersion changes when a route or a meaning does.
 const apiVersion = "1"
 
+// tags part the routes in the order in which somebody needs them.
+var tags = []*huma.Tag{
+	{Name: "commands", Description: "Signed commands in, their outcomes out"},
+	{Name: "markets", Description: "Markets, providers and meters"},
+	{Name: "readings", Description: "Readings and how far each has come"},
+	{Name: "money", Description: "Settlements and accounts"},
+	{Name: "evidence", Description: "What verifies offline"},
+	{Name: "keys", Description: "Keys and their nonce lanes"},
+	{Name: "cluster", Description: "The committee and the node that answers"},
+	{Name: "documents", Description: "The API's own description"},
+}
+
 // security is the requirement of a token in the API's document.
 var security = []map[string][]string{{"token": {}}}
 
@@ -39,9 +50,12 @@ func (d *Door) routes() {
 				Version: apiVersion,
 				Description: "Signed commands in, replicated outcomes and offline-verifiable evidence out. " +
 					"64-bit integers are decimal strings, times are unix milliseconds, bytes are lower-case hex. Every error is a problem document.",
+				License: &huma.License{Name: "Apache License 2.0", Identifier: "Apache-2.0"},
 			},
+			Servers: []*huma.Server{{URL: "/", Description: "the node that serves this document"}},
+			Tags:    tags,
 			Components: &huma.Components{
-				Schemas: huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer),
+				Schemas: newSchemas(),
 				SecuritySchemes: map[string]*huma.SecurityScheme{"token": {
 					Type: "http", Scheme: "bearer", BearerFormat: "JWT",
 					Description: "Self-signed EdDSA JWT: header kid = key id; claims aud = cluster id in hex, iat, exp at most 5 minutes later. tallyvault token makes one.",
@@ -61,28 +75,10 @@ func (d *Door) routes() {
 	d.keyRoutes()
 	d.nodeRoutes()
 	d.evidenceRoutes()
-	d.mux.HandleFunc("GET /openapi.json", d.document)
+	d.documentRoutes()
 	d.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		writeProblem(w, problem(fsm.NotFound, fsm.Field{Name: "kind", Value: "route"}), nil)
 	})
-}
-
-// document serves the API's description.
-func (d *Door) document(w http.ResponseWriter, _ *http.Request) {
-	body, err := d.Document()
-	if err != nil {
-		p, header := problemOf(err)
-		writeProblem(w, p, header)
-		return
-	}
-	w.Header().Set("Content-Type", "application/openapi+json")
-	_, _ = w.Write(body) // the caller may be gone
-}
-
-// Document is the OpenAPI 3.1 description of the API.
-func (d *Door) Document() ([]byte, error) {
-	body, err := json.MarshalIndent(d.api.OpenAPI(), "", "  ")
-	return append(body, '\n'), err
 }
 
 // Freshness is how new the state must be that a read is answered from.

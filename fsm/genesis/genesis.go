@@ -52,29 +52,29 @@ type Principal struct {
 
 // OracleWeight gives an oracle its say in a market's electorates.
 type OracleWeight struct {
-	Market string `json:"market"`
-	Oracle string `json:"oracle"`
-	Weight uint64 `json:"weight"`
+	Market string `json:"market" form:"id"`
+	Oracle string `json:"oracle" form:"id"`
+	Weight uint64 `json:"weight" doc:"0 takes its say away"`
 }
 
 // Market is one row of market parameters; see package oracle for its rules.
 type Market struct {
-	Market              string `json:"market"`
+	Market              string `json:"market" form:"id"`
 	Noun                string `json:"noun"`
 	Unit                string `json:"unit"`
-	Asset               string `json:"asset"`
-	UnitPrice           uint64 `json:"unit_price"`
-	FeeBps              uint32 `json:"fee_bps"`
+	Asset               string `json:"asset" form:"asset"`
+	UnitPrice           uint64 `json:"unit_price" doc:"minor units of the asset for one whole unit"`
+	FeeBps              uint32 `json:"fee_bps" doc:"share of the gross amount for the treasury, in 1/10,000"`
 	SkewMs              int64  `json:"skew_ms"`
 	MaxReadingAgeMs     int64  `json:"max_reading_age_ms"`
 	DeviationPpm        uint32 `json:"deviation_ppm"`
-	QuorumThresholdPpm  uint32 `json:"quorum_threshold_ppm"`
-	ExpiryBlocks        uint64 `json:"expiry_blocks"`
+	QuorumThresholdPpm  uint32 `json:"quorum_threshold_ppm" doc:"above 500,000 and at most 1,000,000"`
+	ExpiryBlocks        uint64 `json:"expiry_blocks" doc:"heights after which a reading without quorum closes"`
 	DisputeWindowBlocks uint64 `json:"dispute_window_blocks"`
 	MaxPendingPerMeter  uint32 `json:"max_pending_per_meter"`
 	MaxLiveReadings     uint32 `json:"max_live_readings"`
-	Mode                string `json:"mode"`
-	Stage               string `json:"stage"`
+	Mode                string `json:"mode" enum:"real_time"`
+	Stage               string `json:"stage" doc:"rehearsal: everything runs, no money moves" enum:"rehearsal,live"`
 }
 
 // Signed is a parsed genesis file.

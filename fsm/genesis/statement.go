@@ -13,7 +13,7 @@ import (
 // exact bytes with the signatures of both keys, so that whoever reads the command
 // can verify that their owner asked for exactly this node.
 type NodeStatement struct {
-	Payload           []byte   `json:"payload"`
+	Payload           []byte   `json:"payload" doc:"the payload of node.json, in hex"`
 	NodeSignature     [64]byte `json:"node_signature"`
 	CosignerSignature [64]byte `json:"cosigner_signature"`
 }

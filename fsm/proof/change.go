@@ -20,31 +20,31 @@ const KindPolicy = "policy"
 // ReceiptHead begins every receipt.
 type ReceiptHead struct {
 	Kind   string `json:"kind"`
-	Entry  uint64 `json:"entry"`
-	Height uint64 `json:"height"`
-	At     int64  `json:"at"`
+	Entry  uint64 `json:"entry" doc:"number of the log entry"`
+	Height uint64 `json:"height" doc:"replicated height"`
+	At     int64  `json:"at" doc:"replicated time, unix ms"`
 }
 
 // PolicyReceipt is the journal leaf that states a step of a change of policy: the
 // policy before it, and in full the one that it leads to.
 type PolicyReceipt struct {
-	ReceiptHead
+	ReceiptHead `doc:"A step of a change of the committee: the policy before it, and in full the one that it leads to."`
 	// Change counts changes from 1. Each has one pending receipt and at most one
 	// other, which ends it.
-	Change   uint64 `json:"change"`
-	Standing string `json:"standing"`
+	Change   uint64 `json:"change" doc:"counts changes from 1"`
+	Standing string `json:"standing" enum:"pending,effective,cancelled,superseded"`
 	Old      string `json:"old"`
 	New      string `json:"new"`
 	// Decided is the leaf of the change's pending receipt.
-	Decided uint64 `json:"decided"`
+	Decided uint64 `json:"decided" doc:"leaf of the change's pending receipt"`
 	// Previous is the hash of the policy when the change was decided, Policy of the
 	// one that this receipt leads to; see Policy.Hash.
-	Previous  [32]byte     `json:"previous"`
-	Policy    [32]byte     `json:"policy"`
+	Previous  [32]byte     `json:"previous" doc:"hash of the policy when the change was decided"`
+	Policy    [32]byte     `json:"policy" doc:"hash of the policy that this leads to"`
 	Cosigners uint32       `json:"cosigners"`
 	Nodes     []PolicyNode `json:"nodes"`
 	// Transition is there when the change takes effect.
-	Transition *Transition `json:"transition"`
+	Transition *Transition `json:"transition" doc:"the checkpoint that both committees cosigned, when the change takes effect"`
 }
 
 // PolicyNode is a node of the committee, in order of seats.

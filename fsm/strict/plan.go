@@ -36,6 +36,7 @@ type plan struct {
 	byName map[string]int
 
 	required uint64 // one bit for each field that must be there
+	doc      string // kindObject: the tag `doc` of an embedded struct
 }
 
 // maxFields is how many bits tell which members of an object were seen.
@@ -46,6 +47,7 @@ type field struct {
 	name     string
 	quoted   string // the name as JSON, with its colon
 	index    []int  // reflect path, through embedded structs
+	tag      reflect.StructTag
 	plan     *plan
 	optional bool
 }
@@ -115,6 +117,9 @@ func (p *plan) addFields(t reflect.Type, path []int) {
 		f := t.Field(i)
 		index := append(append([]int{}, path...), i)
 		if f.Anonymous && f.Type.Kind() == reflect.Struct {
+			if p.doc == "" {
+				p.doc = f.Tag.Get("doc")
+			}
 			p.addFields(f.Type, index)
 			continue
 		}
@@ -134,6 +139,8 @@ func (p *plan) addFields(t reflect.Type, path []int) {
 			p.required |= 1 << len(p.fields)
 		}
 		quoted := string(append(appendString(nil, name), ':'))
-		p.fields = append(p.fields, field{name: name, quoted: quoted, index: index, plan: compile(f.Type), optional: optional})
+		p.fields = append(p.fields, field{
+			name: name, quoted: quoted, index: index, tag: f.Tag, plan: compile(f.Type), optional: optional,
+		})
 	}
 }
