@@ -14,12 +14,15 @@ type AccountID string
 
 // The fixed accounts and the beginnings and the ending of the others.
 const (
-	Treasury     AccountID = "treasury"
-	TreasuryHeld AccountID = "treasury/held"
+	Treasury         AccountID = "treasury"
+	TreasuryHeld     AccountID = "treasury/held"
+	TreasuryReserved AccountID = "treasury/reserved"
+	Leaving          AccountID = "leaving"
 
 	externalPrefix = "external/"
 	payerPrefix    = "payer/"
 	providerPrefix = "provider/"
+	payeePrefix    = "payee/"
 	heldSuffix     = "/held"
 )
 
@@ -36,6 +39,33 @@ func Provider(principal string) AccountID { return AccountID(providerPrefix + pr
 // ProviderHeld is the account of what a provider earned and may not yet touch.
 func ProviderHeld(principal string) AccountID {
 	return AccountID(providerPrefix + principal + heldSuffix)
+}
+
+// Payee is the account of somebody outside whom disbursements pay.
+func Payee(name string) AccountID { return AccountID(payeePrefix + name) }
+
+// Held is the account of what the owner of an account got and may not touch yet.
+func (id AccountID) Held() AccountID { return id + heldSuffix }
+
+// IsPayee reports whether the account is that of a payee outside.
+func (id AccountID) IsPayee() bool { return strings.HasPrefix(string(id), payeePrefix) }
+
+// Spendable reports whether somebody decides about what the account holds: a
+// payer, a provider, or the committee about the treasury. Into and out of all
+// others only rules pay.
+func (id AccountID) Spendable() bool {
+	return id == Treasury || id.owned() && !id.IsPayee() && !strings.HasSuffix(string(id), heldSuffix)
+}
+
+// owned reports whether the account belongs to a payer, a provider or a payee.
+func (id AccountID) owned() bool {
+	s := string(id)
+	return strings.HasPrefix(s, payerPrefix) || strings.HasPrefix(s, providerPrefix) || strings.HasPrefix(s, payeePrefix)
+}
+
+// destination reports whether a disbursement may name the account.
+func (id AccountID) destination() bool {
+	return id.owned() && !strings.HasSuffix(string(id), heldSuffix) && id.valid(Asset)
 }
 
 // Account is one row of the ledger: everything ever taken out of it and
@@ -61,21 +91,21 @@ func (id AccountID) IsExternal() bool {
 	return strings.HasPrefix(string(id), externalPrefix)
 }
 
-// valid reports whether the id has one of the six shapes and, for an external
+// valid reports whether the id has one of the known shapes and, for an external
 // account, names the asset it holds.
 func (id AccountID) valid(asset string) bool {
-	if id == Treasury || id == TreasuryHeld {
+	switch id {
+	case Treasury, TreasuryHeld, TreasuryReserved, Leaving:
 		return true
 	}
 	s := string(id)
 	if rest, ok := strings.CutPrefix(s, externalPrefix); ok {
 		return rest == asset
 	}
-	if rest, ok := strings.CutPrefix(s, payerPrefix); ok {
-		return ValidID(rest)
-	}
-	if rest, ok := strings.CutPrefix(s, providerPrefix); ok {
-		return ValidID(strings.TrimSuffix(rest, heldSuffix))
+	for _, prefix := range [...]string{payerPrefix, providerPrefix, payeePrefix} {
+		if rest, ok := strings.CutPrefix(s, prefix); ok {
+			return ValidID(strings.TrimSuffix(rest, heldSuffix))
+		}
 	}
 	return false
 }

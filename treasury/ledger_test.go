@@ -149,7 +149,7 @@ func TestOpen(t *testing.T) {
 		{Payer(strings.Repeat("a", 65)), "BLOCK", "InvalidTarget reason=malformed_account account=payer/" + strings.Repeat("a", 65)},
 	}
 	for _, malformed := range []AccountID{
-		"", "grid", "payer", "payer/", "payer/Grid", "payer/grid/held", "provider//held", "provider/sun/held/held",
+		"", "grid", "payer", "payer/", "payer/Grid", "payer/grid/held/held", "provider//held", "provider/sun/held/held",
 		"treasury/", "treasury/sun", "external/", "payer/9", "payer/a b", "provider/held/x",
 	} {
 		tests = append(tests, struct {
