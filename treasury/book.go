@@ -30,7 +30,7 @@ type Book struct {
 	height uint64 // the treasury height
 	facts  facts
 
-	rows  *btree.Map[string, *Disbursement] // by id; replaced, never changed
+	rows  *btree.Map[uint64, *Disbursement] // by sequence; replaced, never changed
 	votes *btree.Map[string, bool]          // id and principal → approved, while voting
 	// errands are what the end of a disbursement still has to do to others.
 	errands *btree.Map[string, errand]
@@ -44,14 +44,14 @@ type Book struct {
 	// The rest follows from the rows above and is not in the image.
 	sequence    uint64
 	withdrawn   uint64
-	bySequence  *btree.Map[uint64, string]
+	ids         *btree.Map[string, uint64]   // id → sequence
 	byStatus    *btree.Map[string, struct{}] // status, sequence
 	byPlace     *btree.Map[string, struct{}] // destination, zero, sequence
-	timers      *btree.Map[string, string]   // due, status, sequence → id
-	unfunded    *btree.Map[string, string]   // queued height, sequence → id
+	timers      *btree.Map[string, struct{}] // due, status, sequence
+	unfunded    *btree.Map[string, struct{}] // queued height, sequence
 	bySize      *btree.Map[string, struct{}] // amount, queued height, sequence of the unfunded
 	executable  *btree.Map[string, struct{}] // executable, sequence of the timelocked
-	dependents  *btree.Map[string, string]   // dependency, sequence → id, while voting or queued
+	dependents  *btree.Map[string, struct{}] // dependency, sequence, while voting or queued
 	rollUsers   *btree.Map[uint64, uint64]
 	openByOwner *btree.Map[string, uint32] // account → withdrawals not ended
 	counts      [statuses]uint64
@@ -98,21 +98,21 @@ func NewBook(p Params, houses []House) (*Book, *Refusal) {
 func emptyBook() *Book {
 	return &Book{
 		rolls:       new(btree.Map[uint64, *roll]),
-		rows:        new(btree.Map[string, *Disbursement]),
+		rows:        new(btree.Map[uint64, *Disbursement]),
 		votes:       new(btree.Map[string, bool]),
 		errands:     new(btree.Map[string, errand]),
 		spent:       newSpent(),
 		withdrawals: new(btree.Map[string, *Withdrawal]),
 		references:  new(btree.Map[string, ID]),
 		history:     new(btree.Map[uint64, Flow]),
-		bySequence:  new(btree.Map[uint64, string]),
+		ids:         new(btree.Map[string, uint64]),
 		byStatus:    new(btree.Map[string, struct{}]),
 		byPlace:     new(btree.Map[string, struct{}]),
-		timers:      new(btree.Map[string, string]),
-		unfunded:    new(btree.Map[string, string]),
+		timers:      new(btree.Map[string, struct{}]),
+		unfunded:    new(btree.Map[string, struct{}]),
 		bySize:      new(btree.Map[string, struct{}]),
 		executable:  new(btree.Map[string, struct{}]),
-		dependents:  new(btree.Map[string, string]),
+		dependents:  new(btree.Map[string, struct{}]),
 		rollUsers:   new(btree.Map[uint64, uint64]),
 		openByOwner: new(btree.Map[string, uint32]),
 	}
@@ -126,7 +126,7 @@ func (b *Book) Copy() *Book {
 	c.rolls, c.rows, c.votes, c.errands = b.rolls.Copy(), b.rows.Copy(), b.votes.Copy(), b.errands.Copy()
 	c.spent.destinations = b.spent.destinations.Copy()
 	c.withdrawals, c.references, c.history = b.withdrawals.Copy(), b.references.Copy(), b.history.Copy()
-	c.bySequence, c.byStatus, c.byPlace = b.bySequence.Copy(), b.byStatus.Copy(), b.byPlace.Copy()
+	c.ids, c.byStatus, c.byPlace = b.ids.Copy(), b.byStatus.Copy(), b.byPlace.Copy()
 	c.timers, c.unfunded, c.bySize = b.timers.Copy(), b.unfunded.Copy(), b.bySize.Copy()
 	c.executable, c.dependents = b.executable.Copy(), b.dependents.Copy()
 	c.rollUsers, c.openByOwner = b.rollUsers.Copy(), b.openByOwner.Copy()
@@ -188,7 +188,22 @@ func (b *Book) untilEpoch(c Clock, epoch uint64) uint64 {
 func (b *Book) epochs(n uint64) uint64 { return n * b.params.EpochBlocks }
 
 // Get finds a disbursement. It must not be changed.
-func (b *Book) Get(id ID) (*Disbursement, bool) { return b.rows.Get(string(id[:])) }
+func (b *Book) Get(id ID) (*Disbursement, bool) {
+	seq, ok := b.ids.Get(string(id[:]))
+	if !ok {
+		return nil, false
+	}
+	return b.rows.Get(seq)
+}
+
+// at is the disbursement that a key's last eight bytes tell.
+func (b *Book) at(key string) *Disbursement {
+	d, ok := b.rows.Get(last(key))
+	if !ok {
+		panic("treasury: an index refers to a disbursement that is not there")
+	}
+	return d
+}
 
 func (b *Book) find(id ID) (*Disbursement, *Refusal) {
 	d, ok := b.Get(id)
@@ -200,47 +215,26 @@ func (b *Book) find(id ID) (*Disbursement, *Refusal) {
 
 // put stores a disbursement in the place of what it was and keeps the indexes.
 func (b *Book) put(d *Disbursement) {
-	key := string(d.ID[:])
-	if old, ok := b.rows.Get(key); ok {
-		b.index(old, d)
-	} else {
-		b.index(nil, d)
-	}
-	b.rows.Set(key, d)
-}
-
-// index takes out what an old row stood for and puts in what the new one does.
-func (b *Book) index(old, d *Disbursement) {
-	id, seq := string(d.ID[:]), d.Sequence
-	if old == nil {
-		b.sequence = max(b.sequence, seq)
-		b.bySequence.Set(seq, id)
+	old, known := b.rows.Set(d.Sequence, d)
+	if !known {
+		b.sequence = max(b.sequence, d.Sequence)
+		b.ids.Set(string(d.ID[:]), d.Sequence)
+		old = new(Disbursement)
 	} else {
 		b.counts[old.Status]--
 		b.amounts[old.Status] = b.amounts[old.Status].Sub(old.Body.Amount)
-		b.byStatus.Delete(statusKey(old.Status, seq))
-		b.byPlace.Delete(placeKey(old.Body.Destination, seq))
-		b.timers.Delete(timerKey(old))
-		b.executable.Delete(pair(old.Executable, seq))
-		b.unfunded.Delete(pair(old.Queued.Height, seq))
-		b.bySize.Delete(sizeKey(old))
-		if old.Reserved {
-			b.reserved = b.reserved.Sub(old.Body.Amount)
-		}
 	}
 	b.counts[d.Status]++
 	b.amounts[d.Status] = b.amounts[d.Status].Add(d.Body.Amount)
-	b.byStatus.Set(statusKey(d.Status, seq), struct{}{})
-	b.byPlace.Set(placeKey(d.Body.Destination, seq), struct{}{})
-	if d.Status.Live() {
-		b.timers.Set(timerKey(d), id)
-	}
-	if d.Status == Timelocked {
-		b.executable.Set(pair(d.Executable, seq), struct{}{})
-	}
-	if d.Status == Queued && !d.Reserved {
-		b.unfunded.Set(pair(d.Queued.Height, seq), id)
-		b.bySize.Set(sizeKey(d), struct{}{})
+	seq := d.Sequence
+	replace(b.byStatus, statusKey(old.Status, seq), known, statusKey(d.Status, seq), true)
+	replace(b.byPlace, placeKey(old.Body.Destination, seq), known, placeKey(d.Body.Destination, seq), true)
+	replace(b.timers, timerKey(old, seq), old.Status.Live(), timerKey(d, seq), d.Status.Live())
+	replace(b.executable, pair(old.Executable, seq), old.Status == Timelocked, pair(d.Executable, seq), d.Status == Timelocked)
+	replace(b.unfunded, pair(old.Queued.Height, seq), old.lacks(), pair(d.Queued.Height, seq), d.lacks())
+	replace(b.bySize, sizeKey(old, seq), old.lacks(), sizeKey(d, seq), d.lacks())
+	if old.Reserved {
+		b.reserved = b.reserved.Sub(old.Body.Amount)
 	}
 	if d.Reserved {
 		b.reserved = b.reserved.Add(d.Body.Amount)
@@ -248,18 +242,32 @@ func (b *Book) index(old, d *Disbursement) {
 	b.indexWaiting(old, d)
 }
 
+// replace moves an entry of an index from where it was, if it was there, to where it
+// is, if it is there.
+func replace(index *btree.Map[string, struct{}], from string, was bool, to string, is bool) {
+	if was && is && from == to {
+		return
+	}
+	if was {
+		index.Delete(from)
+	}
+	if is {
+		index.Set(to, struct{}{})
+	}
+}
+
 // indexWaiting keeps who depends on whom and which roll is in use.
 func (b *Book) indexWaiting(old, d *Disbursement) {
-	if was, is := old != nil && old.waits(), d.waits(); was != is {
+	if was, is := old.waits(), d.waits(); was != is {
 		for _, dep := range d.Body.Deps {
 			if is {
-				b.dependents.Set(dependentKey(dep, d.Sequence), string(d.ID[:]))
+				b.dependents.Set(dependentKey(dep, d.Sequence), struct{}{})
 			} else {
 				b.dependents.Delete(dependentKey(dep, d.Sequence))
 			}
 		}
 	}
-	voted, votes := old != nil && old.Status == Voting, d.Status == Voting
+	voted, votes := old.Status == Voting, d.Status == Voting
 	switch users, _ := b.rollUsers.Get(d.roll); {
 	case votes && !voted:
 		b.rollUsers.Set(d.roll, users+1)
@@ -280,6 +288,9 @@ func (b *Book) leaveRoll(number uint64) {
 
 // waits reports whether the end of a dependency concerns the disbursement.
 func (d *Disbursement) waits() bool { return d.Status == Voting || d.Status == Queued }
+
+// lacks reports whether the disbursement waits for money.
+func (d *Disbursement) lacks() bool { return d.Status == Queued && !d.Reserved }
 
 // Keys of tables. Numbers are big-endian, so that they sort as they count.
 
@@ -306,13 +317,13 @@ func placeKey(to AccountID, seq uint64) string { return tail(string(to)+"\x00", 
 
 func dependentKey(dep ID, seq uint64) string { return tail(string(dep[:]), seq) }
 
-func timerKey(d *Disbursement) string {
-	return tail(tail("", d.Due)+string([]byte{byte(d.Status)}), d.Sequence)
+func timerKey(d *Disbursement, seq uint64) string {
+	return tail(tail("", d.Due)+string([]byte{byte(d.Status)}), seq)
 }
 
-func sizeKey(d *Disbursement) string {
+func sizeKey(d *Disbursement, seq uint64) string {
 	a := d.Body.Amount
-	return pair(a.Hi, a.Lo) + pair(d.Queued.Height, d.Sequence)
+	return pair(a.Hi, a.Lo) + pair(d.Queued.Height, seq)
 }
 
 func voteKey(id ID, principal string) string { return string(id[:]) + principal }

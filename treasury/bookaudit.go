@@ -30,8 +30,7 @@ func (b *Book) EachHeld(yield func(held AccountID, amount Amount)) {
 		if key[0] != byte(Executed) {
 			return false
 		}
-		id, _ := b.bySequence.Get(last(key))
-		d, _ := b.rows.Get(id)
+		d := b.at(key)
 		yield(d.Body.Destination.Held(), d.Body.Amount)
 		return true
 	})
@@ -56,7 +55,7 @@ func (b *Book) Consistent(l *Ledger) error {
 		return err
 	}
 	var wrong error
-	b.rows.Scan(func(_ string, d *Disbursement) bool {
+	b.rows.Scan(func(_ uint64, d *Disbursement) bool {
 		wrong = b.consistentRow(l, d)
 		return wrong == nil
 	})
@@ -123,7 +122,7 @@ func (b *Book) consistentVotes() error {
 	if wrong != nil {
 		return wrong
 	}
-	b.rows.Scan(func(_ string, d *Disbursement) bool {
+	b.rows.Scan(func(_ uint64, d *Disbursement) bool {
 		if d.Status != Voting {
 			return true
 		}

@@ -35,8 +35,7 @@ func (b *Book) Image(emit func(row []byte)) {
 	b.rolls.Scan(func(_ uint64, r *roll) bool {
 		return row(tagRoll, func(c *coder) { c.u64(&r.number); c.houses(&r.houses) })
 	})
-	b.bySequence.Scan(func(_ uint64, id string) bool {
-		d, _ := b.rows.Get(id)
+	b.rows.Scan(func(_ uint64, d *Disbursement) bool {
 		return row(tagDisbursement, func(c *coder) { c.disbursement(d) })
 	})
 	b.votes.Scan(func(key string, approve bool) bool {

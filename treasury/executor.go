@@ -23,9 +23,9 @@ func (b *Book) send(kind byte, d *Disbursement) {
 // dependent finds the next one that waits for a disbursement.
 func (b *Book) dependent(id ID, after uint64) (found *Disbursement, ok bool) {
 	prefix := string(id[:])
-	b.dependents.Ascend(dependentKey(id, after+1), func(key, dependent string) bool {
+	b.dependents.Ascend(dependentKey(id, after+1), func(key string, _ struct{}) bool {
 		if key[:len(prefix)] == prefix {
-			found, ok = b.rows.Get(dependent)
+			found, ok = b.at(key), true
 		}
 		return false
 	})
@@ -61,9 +61,8 @@ func (r *run) one() bool {
 		r.errand(key, e)
 		return true
 	}
-	if key, id, ok := b.timers.Min(); ok && first(key) <= b.height {
-		d, _ := b.rows.Get(id)
-		r.time(d)
+	if key, _, ok := b.timers.Min(); ok && first(key) <= b.height {
+		r.time(b.at(key))
 		return true
 	}
 	if b.sweep.active {

@@ -114,8 +114,7 @@ func (b *Book) Oldest() (*Disbursement, bool) {
 	if !ok || first(key) > b.height {
 		return nil, false
 	}
-	id, _ := b.bySequence.Get(last(key))
-	return b.rows.Get(id)
+	return b.at(key), true
 }
 
 // Health is how the executor fares.

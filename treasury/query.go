@@ -15,7 +15,7 @@ type Filter struct {
 
 // maxLooked bounds how many rows one page looks at: a filter that finds little
 // answers with a short page and a cursor instead of keeping its reader waiting.
-const maxLooked = 20_000
+const maxLooked = 10_000
 
 // List returns a page of disbursements, the newest proposal first, and the cursor of
 // the next page, 0 when there is none.
@@ -42,25 +42,20 @@ func (b *Book) descend(f Filter, yield func(*Disbursement) bool) {
 	if before == 0 {
 		before = b.sequence + 1
 	}
-	bySequence := func(seq uint64) bool {
-		id, _ := b.bySequence.Get(seq)
-		d, _ := b.rows.Get(id)
-		return yield(d)
-	}
 	switch {
 	case before <= 1:
 	case f.Destination != "":
 		prefix := string(f.Destination) + "\x00"
 		b.byPlace.Descend(tail(prefix, before-1), func(key string, _ struct{}) bool {
-			return len(key) == len(prefix)+8 && key[:len(prefix)] == prefix && bySequence(last(key))
+			return len(key) == len(prefix)+8 && key[:len(prefix)] == prefix && yield(b.at(key))
 		})
 	case len(f.Statuses) == 1:
 		status := byte(f.Statuses[0])
 		b.byStatus.Descend(statusKey(f.Statuses[0], before-1), func(key string, _ struct{}) bool {
-			return key[0] == status && bySequence(last(key))
+			return key[0] == status && yield(b.at(key))
 		})
 	default:
-		b.bySequence.Descend(before-1, func(seq uint64, _ string) bool { return bySequence(seq) })
+		b.rows.Descend(before-1, func(_ uint64, d *Disbursement) bool { return yield(d) })
 	}
 }
 

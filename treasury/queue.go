@@ -125,12 +125,12 @@ func (r *run) sweepOne() {
 		b.sweep = sweep{}
 		return
 	}
-	var key, id string
-	b.unfunded.Ascend(b.sweep.cursor, func(k, v string) bool {
+	var key string
+	b.unfunded.Ascend(b.sweep.cursor, func(k string, _ struct{}) bool {
 		if k == b.sweep.cursor {
 			return true
 		}
-		key, id = k, v
+		key = k
 		return false
 	})
 	if key == "" {
@@ -138,8 +138,7 @@ func (r *run) sweepOne() {
 		return
 	}
 	b.sweep.cursor = key
-	d, _ := b.rows.Get(id)
-	r.reserve(d)
+	r.reserve(b.at(key))
 }
 
 func failureFacts(f Failure) []Field {
