@@ -251,6 +251,9 @@ func (l *life) laws() {
 		if int(m.Pending) != len(moments) || len(moments) != len(l.w.of(site)) || !slices.IsSorted(moments) {
 			l.t.Fatalf("%s has pending %v and counts %d", site, moments, m.Pending)
 		}
+		if newest, ok := l.s.NewestOfMeter(site); ok != (len(moments) > 0) || ok && newest.MeasuredAt != moments[len(moments)-1] {
+			l.t.Fatalf("of the pending %v of %s the newest is at %d", moments, site, newest.MeasuredAt)
+		}
 	}
 	l.s.Pending("energy", 0, func(r Reading) bool {
 		accept, reject, total, required := l.s.Tally(r)

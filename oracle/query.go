@@ -92,6 +92,19 @@ func (s *State) PendingOfMeter(meter string, yield func(Reading) bool) {
 	s.ascend(s.book(m.spec.market), meter, func(row liveRow) bool { return yield(row.reading()) })
 }
 
+// NewestOfMeter returns the live reading of a meter that was measured last.
+func (s *State) NewestOfMeter(meter string) (newest Reading, ok bool) {
+	m, known := s.meters.Get(meter)
+	if !known || m.pending == 0 {
+		return newest, false
+	}
+	s.waiting.Descend(momentKey(meter, maxUnixMs), func(key string, number uint64) bool {
+		newest, ok = s.book(m.spec.market).mustLive(number).reading(), true
+		return false
+	})
+	return newest, ok
+}
+
 // LastNumber returns the newest reading number of a market.
 func (s *State) LastNumber(market string) uint64 {
 	b := s.book(market)

@@ -106,7 +106,7 @@ func meters(s state, _ Reader, in *metersInput) (api.Meters, error) {
 		if !ok {
 			return out, missing(oracle.KindMeter, in.Meter)
 		}
-		out.Page, out.Meters = p.Page, append(out.Meters, meterOf(m))
+		out.Page, out.Meters = p.Page, append(out.Meters, meterOf(s, m))
 		return out, nil
 	}
 	s.Oracle().Meters(in.After, func(m oracle.Meter) bool {
@@ -115,7 +115,7 @@ func meters(s state, _ Reader, in *metersInput) (api.Meters, error) {
 		}
 		last = m.ID
 		if (in.Market == "" || m.Market == in.Market) && (in.Provider == "" || m.Provider == in.Provider) {
-			out.Meters = append(out.Meters, meterOf(m))
+			out.Meters = append(out.Meters, meterOf(s, m))
 		}
 		return true
 	})
@@ -123,11 +123,15 @@ func meters(s state, _ Reader, in *metersInput) (api.Meters, error) {
 	return out, nil
 }
 
-func meterOf(m oracle.Meter) api.Meter {
-	return api.Meter{
+func meterOf(s state, m oracle.Meter) api.Meter {
+	out := api.Meter{
 		Meter: m.ID, Market: m.Market, Provider: m.Provider, Payer: m.Payer, Capacity: api.Uint64(m.Capacity),
 		IntervalMs: m.IntervalMs, Decimals: m.Decimals, Base: baseOf(m), Remainder: api.Uint64(m.Remainder), Pending: m.Pending,
 	}
+	if newest, ok := s.Oracle().NewestOfMeter(m.ID); ok {
+		out.Newest = &api.Base{Register: api.Uint64(newest.Register), MeasuredAt: newest.MeasuredAt}
+	}
+	return out
 }
 
 func baseOf(m oracle.Meter) *api.Base {

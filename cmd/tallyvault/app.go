@@ -26,6 +26,7 @@ To run a cluster of your own:     tallyvault node init --help
                                   tallyvault serve --help
 To submit a reading to a market:  tallyvault MARKET submit-reading --help
                                   (MARKET is the market's id, such as energy)
+To bring in a file of them:       tallyvault MARKET import --help
 To check a receipt:               tallyvault receipt verify --help
 
 Every flag can be set by an environment variable, TALLYVAULT_ and its name, or

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -40,26 +39,10 @@ Times of a file are shifted so that its newest reading is now.`,
 			&cli.IntFlag{Name: "households", Value: 24, Usage: "how many households to generate"},
 			&cli.IntFlag{Name: "pv", Value: 8, Usage: "how many PV plants to generate"},
 			&cli.Uint64Flag{Name: "seed", Value: 1, Usage: "what the generated data follow from"},
-		}, inputFlags()...),
+			&cli.StringFlag{Name: "input", Usage: "`FILE` of interval values instead of generated data"},
+			&cli.IntFlag{Name: "meters", Value: 64, Usage: "most meters to take from the file"},
+		}, formatFlags()...),
 		Action: runDemo,
-	}
-}
-
-// inputFlags say how to read a file of interval values.
-func inputFlags() []cli.Flag {
-	return []cli.Flag{
-		&cli.StringFlag{Name: "input", Usage: "`FILE` of interval values instead of generated data"},
-		&cli.StringFlag{Name: "format", Value: "csv", Usage: "format of the input: csv"},
-		&cli.StringFlag{Name: "layout", Usage: "long (one value a row) or wide (one meter a column); found out when not given"},
-		&cli.StringFlag{Name: "meter-column", Usage: "column that names the meter, in a long file"},
-		&cli.StringFlag{Name: "time-column", Usage: "column with the start of the interval"},
-		&cli.StringFlag{Name: "value-column", Usage: "column with the value, in a long file"},
-		&cli.StringFlag{Name: "meter-columns", Usage: "columns that are meters, in a wide file, comma-separated; * and ? are wildcards"},
-		&cli.StringFlag{Name: "tz", Usage: "zone of times without an offset: a name such as Europe/Berlin, or +10:00"},
-		&cli.StringFlag{Name: "start", Usage: "start of the first interval where the file has no usable times, e.g. 2022-01-01T00:00:00Z"},
-		&cli.DurationFlag{Name: "interval", Usage: "length of an interval, e.g. 30m or 1h"},
-		&cli.StringFlag{Name: "unit", Value: "kwh", Usage: "unit of the values: kwh, wh, or w for average power"},
-		&cli.IntFlag{Name: "meters", Value: 64, Usage: "most meters to take from the file"},
 	}
 }
 
@@ -73,16 +56,11 @@ func runDemo(c *cli.Context) error {
 		Progress: &demo.Screen{Out: c.App.ErrWriter, Terminal: term.IsTerminal(int(os.Stderr.Fd()))},
 	}
 	if path := c.String("input"); path != "" {
-		options, err := readOptions(c)
+		file, err := readIntervals(c, path, intervals.Limit{Meters: c.Int("meters")})
 		if err != nil {
 			return err
 		}
-		file, err := os.Open(path)
-		if err != nil {
-			return err
-		}
-		defer file.Close() //nolint:errcheck // nothing was written
-		config.Input, config.Intervals = file, options
+		config.Input = &file
 	}
 	if config.Dir == "" {
 		dir, err := os.MkdirTemp("", "tallyvault-demo-")
@@ -107,32 +85,4 @@ func runDemo(c *cli.Context) error {
 		return fmt.Errorf("demo in %s: not everything held, see above", config.Dir)
 	}
 	return nil
-}
-
-// readOptions turns the input flags into options of package intervals.
-func readOptions(c *cli.Context) (intervals.Options, error) {
-	o := intervals.Options{
-		Layout:      intervals.Layout(c.String("layout")),
-		MeterColumn: c.String("meter-column"), TimeColumn: c.String("time-column"), ValueColumn: c.String("value-column"),
-		Interval: c.Duration("interval"), Unit: intervals.Unit(c.String("unit")),
-		Limit: intervals.Limit{Meters: c.Int("meters")},
-	}
-	if format := c.String("format"); format != "csv" {
-		return o, usage("format %q is not known: want csv", format)
-	}
-	if list := c.String("meter-columns"); list != "" {
-		o.MeterColumns = strings.Split(list, ",")
-	}
-	var err error
-	if tz := c.String("tz"); tz != "" {
-		if o.TZ, err = intervals.ParseZone(tz); err != nil {
-			return o, usage("--tz: %v", err)
-		}
-	}
-	if start := c.String("start"); start != "" {
-		if o.Start, err = intervals.ParseTime(start, o.TZ); err != nil {
-			return o, usage("--start: %v", err)
-		}
-	}
-	return o, nil
 }

@@ -24,7 +24,7 @@ func tradeCommand(market string) *cli.Command {
 		Name:        market,
 		Usage:       "trade in market " + market,
 		Hidden:      true,
-		Subcommands: []*cli.Command{submitReadingCommand(market)},
+		Subcommands: []*cli.Command{submitReadingCommand(market), importCommand(market)},
 	}
 }
 

@@ -64,9 +64,10 @@ type Meter struct {
 	Base       *Base  `json:"base,omitempty" doc:"absent until the first reading closed"`
 	Remainder  Uint64 `json:"remainder" doc:"money owed below one minor unit, in 10^-decimals"`
 	Pending    uint32 `json:"pending" doc:"readings that are not closed"`
+	Newest     *Base  `json:"newest,omitempty" doc:"the one of them that was measured last; absent where pending is 0"`
 }
 
-// Base is the last closed register of a meter.
+// Base is a register of a meter: the last closed one, or the newest.
 type Base struct {
 	Register   Uint64 `json:"register"`
 	MeasuredAt int64  `json:"measured_at"`

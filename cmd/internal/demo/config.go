@@ -3,7 +3,6 @@ package demo
 import (
 	"errors"
 	"fmt"
-	"io"
 	"time"
 
 	"github.com/tallyvault/tallyvault/cmd/internal/intervals"
@@ -16,9 +15,8 @@ type Config struct {
 	// For is how long providers submit readings.
 	For time.Duration
 	// Input, when set, is a file of interval values to take readings from
-	// instead of generated ones; Intervals says how to read it.
-	Input     io.Reader
-	Intervals intervals.Options
+	// instead of generated ones.
+	Input *intervals.File
 	// Households and PV are how many meters to generate; Seed makes them.
 	Households, PV int
 	Seed           uint64
@@ -47,8 +45,10 @@ const (
 	// roundPause is the time between two readings of a meter.
 	roundPause = 400 * time.Millisecond
 	interval   = 30 * time.Minute
-	// maxRounds keeps the oldest reading within the market's reading age.
+	// maxRounds keeps the oldest generated reading within the market's reading age,
+	// maxAge one of a file.
 	maxRounds = 9_000
+	maxAge    = 399 * 24 * time.Hour
 )
 
 func (c Config) check() error {
@@ -57,6 +57,8 @@ func (c Config) check() error {
 		return fmt.Errorf("a duration of %v: want %v to %v", c.For, MinFor, MaxFor)
 	case c.Households < 0 || c.PV < 0 || c.Households+c.PV > MaxMeters:
 		return fmt.Errorf("%d households and %d PV plants: want at most %d meters", c.Households, c.PV, MaxMeters)
+	case c.Input != nil && len(c.Input.Series) > MaxMeters:
+		return fmt.Errorf("%d meters in the input: want at most %d", len(c.Input.Series), MaxMeters)
 	case c.Input == nil && c.Households+c.PV == 0:
 		return errors.New("no meters: name some households or PV plants, or an input file")
 	}

@@ -77,7 +77,18 @@ func TestFilesBecomeMeters(t *testing.T) {
 		b.WriteString(time.Date(2024, 1, 1, i, 0, 0, 0, time.UTC).Format(time.RFC3339) + ",0.5,1.25\n")
 	}
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	meters, err := Config{For: time.Minute, Input: strings.NewReader(b.String()), Intervals: intervals.Options{}}.meters(now)
+	c, err := intervals.NewCollector(intervals.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.CSV(strings.NewReader(b.String())); err != nil {
+		t.Fatal(err)
+	}
+	file, err := c.Finish()
+	if err != nil {
+		t.Fatal(err)
+	}
+	meters, err := Config{For: time.Minute, Input: &file}.meters(now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,18 +102,16 @@ func TestFilesBecomeMeters(t *testing.T) {
 	if lie == nil || lie.Point.Register-meters[0].points[meters[0].lieAt-1].Register != 40*meters[0].capacity {
 		t.Errorf("the implausible reading: %+v", lie)
 	}
-	if _, err := (Config{For: time.Minute, Input: strings.NewReader("time,a\n")}).meters(now); err == nil {
-		t.Error("an empty file makes a demo")
-	}
 }
 
 func TestConfigIsChecked(t *testing.T) {
 	for name, c := range map[string]Config{
-		"too short":  {For: time.Second, PV: 1},
-		"too long":   {For: 2 * time.Hour, PV: 1},
-		"no meters":  {For: time.Minute},
-		"too many":   {For: time.Minute, PV: MaxMeters + 1},
-		"fewer than": {For: time.Minute, PV: -1},
+		"too short":      {For: time.Second, PV: 1},
+		"too long":       {For: 2 * time.Hour, PV: 1},
+		"no meters":      {For: time.Minute},
+		"too many":       {For: time.Minute, PV: MaxMeters + 1},
+		"fewer than":     {For: time.Minute, PV: -1},
+		"many in a file": {For: time.Minute, Input: &intervals.File{Series: make([]intervals.Series, MaxMeters+1)}},
 	} {
 		if _, err := Run(context.Background(), c); err == nil {
 			t.Errorf("%s: accepted", name)

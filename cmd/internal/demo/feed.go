@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -89,7 +90,7 @@ func (m *meter) sign(signer client.Signer, n int) (envelope.Envelope, error) {
 	}
 	reading := &fsm.SubmitReading{
 		Market: market, Meter: m.id, Register: point.Register, MeasuredAt: point.MeasuredAt,
-		Quality: fsm.Quality{ClockSync: "ntp", MeterStatus: "ok"},
+		Quality: fsm.Quality{ClockSync: "ntp", MeterStatus: cmp.Or(point.Quality, "ok")},
 	}
 	return signer.Build(reading, "m/"+m.id, uint64(n+1), time.Now(), time.Hour)
 }

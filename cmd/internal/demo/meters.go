@@ -103,28 +103,28 @@ func (m *meter) spoil(lie households.Lie) {
 	}
 }
 
-// fileMeters reads the input and keeps the newest readings of each meter,
-// shifted in time so that the newest of all is now.
+// fileMeters takes the newest readings of each meter of the input, shifted in time
+// so that the newest of all is now.
 func (c Config) fileMeters(now time.Time) ([]*meter, error) {
-	if c.Intervals.Limit.Meters == 0 {
-		c.Intervals.Limit.Meters = MaxMeters
-	}
-	points, summary, err := intervals.Read(c.Input, c.Intervals)
+	c.Input.Shift(now.UnixMilli() - c.Input.Summary.To)
+	points, err := c.Input.Points(decimals)
 	if err != nil {
 		return nil, fmt.Errorf("reading the input: %w", err)
 	}
-	intervals.Shift(points, now.UnixMilli())
-	peak := map[string]uint64{}
-	for _, m := range summary.Meters {
-		peak[m.ID] = m.PeakW
+	known := map[string]intervals.Meter{}
+	for _, m := range c.Input.Summary.Meters {
+		known[m.ID] = m
 	}
 	byID := map[string]*meter{}
 	var out []*meter
 	for _, p := range points {
+		if p.MeasuredAt < now.Add(-maxAge).UnixMilli() {
+			continue
+		}
 		m := byID[p.Meter]
 		if m == nil {
-			m = &meter{id: p.Meter, provider: gridCoop, payer: cityUtility, capacity: max(2*peak[p.Meter], 1_000)}
-			if strings.Contains(p.Meter, "pv") || strings.Contains(p.Meter, "solar") {
+			m = &meter{id: p.Meter, provider: gridCoop, payer: cityUtility, capacity: max(2*known[p.Meter].PeakW, 1_000)}
+			if known[p.Meter].Direction == intervals.Export || strings.Contains(p.Meter, "pv") || strings.Contains(p.Meter, "solar") {
 				m.provider, m.payer = sunCoop, greenFund
 			}
 			byID[p.Meter] = m
@@ -137,9 +137,6 @@ func (c Config) fileMeters(now time.Time) ([]*meter, error) {
 		if i == 0 && len(m.points) > 4 {
 			m.spoil(overload(m))
 		}
-	}
-	if len(out) == 0 {
-		return nil, fmt.Errorf("the input holds no usable interval value (%d rows skipped)", summary.Skipped)
 	}
 	return out, nil
 }

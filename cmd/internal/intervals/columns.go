@@ -22,12 +22,12 @@ var (
 )
 
 // columns says where in a record things stand. In a wide file meter and value
-// are unused; in a long one values is. at is -1 where there is no time column.
+// are unused; in a long one values is. What there is no column for is -1.
 type columns struct {
-	layout           Layout
-	header           []string
-	meter, at, value int
-	values           []int
+	layout                            Layout
+	header                            []string
+	meter, at, value, export, quality int
+	values                            []int
 }
 
 // arrange decides what is where. sample holds the first records, from which a
@@ -38,7 +38,7 @@ func arrange(o Options, header []string, sample [][]string) (columns, error) {
 			return columns{}, fmt.Errorf("the header names the column %q twice", name)
 		}
 	}
-	c := columns{layout: layoutOf(o, header), header: header, meter: -1, at: -1, value: -1}
+	c := columns{layout: layoutOf(o, header), header: header, meter: -1, at: -1, value: -1, export: -1, quality: -1}
 	if c.layout == Long {
 		return c, c.arrangeLong(o)
 	}
@@ -53,7 +53,7 @@ func layoutOf(o Options, header []string) Layout {
 		return o.Layout
 	case len(o.MeterColumns) > 0 || !o.Start.IsZero():
 		return Wide
-	case o.MeterColumn != "" || o.ValueColumn != "" || indexOfUsual(header, usualMeterColumns) >= 0:
+	case o.MeterColumn != "" || o.ValueColumn != "" || o.ExportColumn != "" || indexOfUsual(header, usualMeterColumns) >= 0:
 		return Long
 	}
 	return Wide
@@ -72,6 +72,16 @@ func (c *columns) arrangeLong(o Options) (err error) {
 	if c.at, err = c.find(o.TimeColumn, usualTimeColumns, "time"); err != nil {
 		return err
 	}
+	if o.ExportColumn != "" {
+		if c.export, err = c.find(o.ExportColumn, nil, "export"); err != nil {
+			return err
+		}
+	}
+	if o.QualityColumn != "" {
+		if c.quality, err = c.find(o.QualityColumn, nil, "quality"); err != nil {
+			return err
+		}
+	}
 	if o.ValueColumn != "" {
 		c.value, err = c.find(o.ValueColumn, nil, "value")
 		return err
@@ -87,8 +97,8 @@ func (c *columns) arrangeLong(o Options) (err error) {
 }
 
 func (c *columns) arrangeWide(o Options, sample [][]string) (err error) {
-	if o.MeterColumn != "" || o.ValueColumn != "" {
-		return errors.New("a meter or value column is given for a file with one meter a column: want meter columns")
+	if o.MeterColumn != "" || o.ValueColumn != "" || o.ExportColumn != "" || o.QualityColumn != "" {
+		return errors.New("a meter, value, export or quality column is given for a file with one meter a column: want meter columns")
 	}
 	if o.Start.IsZero() {
 		if c.at, err = c.find(o.TimeColumn, usualTimeColumns, "time"); err != nil {

@@ -92,10 +92,23 @@ func parseExponent(text string) (int, error) {
 // back into range.
 const maxBytesExponent = 2 * MaxLineBytes
 
-// scaled adds to sum the number times 10^-minExponent, which is whole.
-func (d decimal) scaled(sum, spare *big.Int) {
-	spare.SetUint64(d.coefficient)
-	sum.Add(sum, spare.Mul(spare, powerOfTen(int(d.exponent)-minExponent)))
+// shifted is the number times 10^by.
+func (d decimal) shifted(by int) (decimal, error) {
+	exponent := int(d.exponent) + by
+	switch {
+	case d.coefficient == 0:
+		return d, nil
+	case exponent < minExponent || exponent > maxExponent:
+		return d, errRange
+	}
+	d.exponent = int8(exponent)
+	return d, nil
+}
+
+// scaled sets into to the number times 10^-minExponent, which is whole.
+func (d decimal) scaled(into *big.Int) {
+	into.SetUint64(d.coefficient)
+	into.Mul(into, powerOfTen(int(d.exponent)-minExponent))
 }
 
 // powersOfTen holds 10^0 to 10^(maxExponent-minExponent), which are read only.

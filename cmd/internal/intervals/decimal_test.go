@@ -78,7 +78,7 @@ func FuzzDecimal(f *testing.F) {
 			t.Fatalf("%q was read as %v, and is no number", text, got)
 		}
 		scaled := new(big.Int)
-		got.scaled(scaled, new(big.Int))
+		got.scaled(scaled)
 		exact := new(big.Rat).SetFrac(scaled, powerOfTen(-minExponent))
 		if exact.Cmp(want) != 0 {
 			t.Errorf("%q was read as %s", text, exact)

@@ -16,6 +16,10 @@
 //	m-17  2013-10-05 00:30  56
 //	m-17  2013-10-05 01:00 108
 //
+// Readers of other formats hand their values to a [Collector], which makes the same
+// of them. What was read is a [File], whose [Series] keep the exact values: registers
+// are made of them in the resolution that a meter has.
+//
 // # Promises
 //
 //   - Arithmetic is exact. A value is a decimal number, never a float; what is
@@ -27,6 +31,7 @@
 //     refused.
 //   - Each meter's points have strictly rising times, and points come in time
 //     order over all meters.
+//   - What a file says of a value's quality stays with the value ([QualityWord]).
 //
 // # Local time and the change of clocks
 //
@@ -45,6 +50,7 @@
 //
 // An empty value is a gap: the register stays and the next row continues.
 // Negative values are refused, because a register cannot run backwards; export
-// belongs to a meter of its own. Meter names become ids as [MeterID] says, and
-// two names that become the same id are refused.
+// belongs to a meter of its own, in a long file by [Options.ExportColumn]. Meter names become ids as [MeterID] says, and
+// two names that become the same id are refused. A value whose format says how long
+// its interval is may not reach into another one; the second is refused.
 package intervals

@@ -20,15 +20,7 @@ func MeterID(name string) (string, error) {
 	if name == "" {
 		return "", fmt.Errorf("%w: it is empty", errMeterName)
 	}
-	id := strings.Map(func(r rune) rune {
-		switch {
-		case r >= 'a' && r <= 'z', r >= '0' && r <= '9', r == '-', r == '_', r == '.':
-			return r
-		case r >= 'A' && r <= 'Z':
-			return r - 'A' + 'a'
-		}
-		return '-'
-	}, name)
+	id := plain(name)
 	if id[0] < 'a' || id[0] > 'z' {
 		id = "m-" + id
 	}

@@ -23,8 +23,21 @@ type Unit string
 const (
 	KWh Unit = "kwh"
 	Wh  Unit = "wh"
+	MWh Unit = "mwh"
 	W   Unit = "w"
 )
+
+// shift is the power of ten that makes kWh of a value. Power is multiplied with
+// its time later.
+func (u Unit) shift() int {
+	switch u {
+	case Wh:
+		return -3
+	case MWh:
+		return 3
+	}
+	return 0
+}
 
 // Limits of what is read. They bound memory, not honest files.
 const (
@@ -33,6 +46,7 @@ const (
 	MaxMeters     = 100_000 // in one file
 	MaxRows       = 8 << 20 // interval values in one file
 	MaxLineErrors = 1_000   // skipped rows that are named; more are only counted
+	MaxGaps       = 100     // of one meter that are named; more are only counted
 	MinInterval   = time.Second
 	MaxInterval   = 31 * 24 * time.Hour
 )
@@ -54,6 +68,13 @@ type Options struct {
 	// MeterColumn, TimeColumn and ValueColumn name columns of a long file;
 	// TimeColumn also that of a wide one. Empty: the usual names are looked for.
 	MeterColumn, TimeColumn, ValueColumn string
+
+	// ExportColumn of a long file has what the meter fed into the grid. It becomes a
+	// meter of its own, named after the other with -export behind it.
+	ExportColumn string
+
+	// QualityColumn of a long file says something of each value.
+	QualityColumn string
 
 	// MeterColumns name the meters of a wide file; * and ? stand for any text
 	// and any character. Empty: every column of numbers, apart from columns of
@@ -101,8 +122,8 @@ func (o Options) normal() (Options, error) {
 		o.Decimals = 0
 	}
 	switch {
-	case o.Unit != KWh && o.Unit != Wh && o.Unit != W:
-		return o, fmt.Errorf("unknown unit %q: want %s, %s or %s", o.Unit, KWh, Wh, W)
+	case o.Unit != KWh && o.Unit != Wh && o.Unit != MWh && o.Unit != W:
+		return o, fmt.Errorf("unknown unit %q: want %s, %s, %s or %s", o.Unit, KWh, Wh, MWh, W)
 	case o.Layout != Auto && o.Layout != Long && o.Layout != Wide:
 		return o, fmt.Errorf("unknown layout %q: want %s or %s", o.Layout, Long, Wide)
 	case o.Decimals < 0 || o.Decimals > MaxDecimals:

@@ -3,35 +3,63 @@ package intervals
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/csv"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 )
 
 // sampleRecords is how many records are looked at to tell columns of numbers.
 const sampleRecords = 50
 
-// Read reads a whole file and returns its points in time order over all meters
-// (at equal times by meter), each meter's baseline first, and what became of
-// the file's rows.
+// Read reads a whole CSV file and returns its points in time order over all
+// meters (at equal times by meter), each meter's baseline first, and what became
+// of the file's rows.
 func Read(input io.Reader, o Options) ([]Point, Summary, error) {
-	o, err := o.normal()
+	c, err := NewCollector(o)
 	if err != nil {
 		return nil, Summary{}, err
 	}
-	f := &file{options: o, byName: map[string]*meterRows{}, byID: map[string]*meterRows{}}
-	if err := f.read(input); err != nil {
-		return nil, f.summary, err
+	if err := c.CSV(input); err != nil {
+		return nil, c.summary, err
 	}
-	points, err := f.points()
-	return points, f.summary, err
+	f, err := c.Finish()
+	if err != nil {
+		return nil, f.Summary, err
+	}
+	points, err := f.Points(c.options.Decimals)
+	return points, f.Summary, err
+}
+
+// Points are the registers of all meters, in time order over all meters and at
+// equal times by meter.
+func (f File) Points(decimals int) ([]Point, error) {
+	points := make([]Point, 0, f.Summary.Rows+len(f.Series))
+	for _, s := range f.Series {
+		own, err := s.Points(decimals)
+		if err != nil {
+			return nil, err
+		}
+		points = append(points, own...)
+	}
+	slices.SortStableFunc(points, func(a, b Point) int {
+		return cmp.Or(cmp.Compare(a.MeasuredAt, b.MeasuredAt), cmp.Compare(a.Meter, b.Meter))
+	})
+	return points, nil
+}
+
+// CSV reads a whole CSV file into the collector.
+func (c *Collector) CSV(input io.Reader) error {
+	f := &file{Collector: c}
+	return f.read(input)
 }
 
 // read takes the header and all records.
 func (f *file) read(input io.Reader) error {
-	buffered := bufio.NewReader(&bounded{input: input})
+	buffered := bufio.NewReader(Bounded(input))
 	if mark, _ := buffered.Peek(3); bytes.Equal(mark, []byte("\xef\xbb\xbf")) {
 		_, _ = buffered.Discard(3) // These bytes were peeked at just now.
 	}

@@ -3,6 +3,7 @@ package intervals
 import (
 	"errors"
 	"fmt"
+	"math/big"
 	"reflect"
 	"slices"
 	"strings"
@@ -317,7 +318,7 @@ func TestReadRefuses(t *testing.T) {
 		{"a value column for a wide file", Options{Layout: Wide, ValueColumn: "kwh"}, long, "want meter columns"},
 		{"a start without an interval", Options{Start: start}, long, "without an interval"},
 		{"a start and a time column", Options{Start: start, Interval: time.Hour, TimeColumn: "time"}, long, "one of them"},
-		{"an unknown unit", Options{Unit: "mwh"}, long, "unknown unit"},
+		{"an unknown unit", Options{Unit: "gwh"}, long, "unknown unit"},
 		{"an unknown layout", Options{Layout: "tall"}, long, "unknown layout"},
 		{"too many decimals", Options{Decimals: 10}, long, "decimals"},
 		{"an interval too short", Options{Interval: time.Millisecond}, long, "an interval of"},
@@ -381,14 +382,15 @@ func TestSummary(t *testing.T) {
 	}
 	errs := summary.Errors
 	summary.Errors = nil
+	at := func(hour, minute int) int64 { return time.Date(2022, 1, 1, hour, minute, 0, 0, time.UTC).UnixMilli() }
 	want := Summary{
 		Layout: Long, MeterColumn: "household", TimeColumn: "when", ValueColumns: []string{"import_kwh"},
 		Interval: 30 * time.Minute,
-		From:     time.Date(2022, 1, 1, 0, 0, 0, 0, time.UTC).UnixMilli(),
-		To:       time.Date(2022, 1, 1, 2, 0, 0, 0, time.UTC).UnixMilli(),
+		From:     at(0, 0),
+		To:       at(2, 0),
 		Meters: []Meter{
-			{ID: "kyoto-7", Name: "Kyoto 7", Rows: 1, Total: 1500, PeakW: 3000},
-			{ID: "m-9", Name: "9", Rows: 2, Total: 250, PeakW: 500},
+			{ID: "kyoto-7", Name: "Kyoto 7", Rows: 1, From: at(0, 0), To: at(0, 30), KWh: "1.5", Total: 1500, PeakW: 3000},
+			{ID: "m-9", Name: "9", Rows: 2, From: at(1, 0), To: at(2, 0), KWh: "0.2501", Total: 250, PeakW: 500},
 		},
 		Rows: 3, Empty: 1, Skipped: 1,
 	}
@@ -418,9 +420,7 @@ func TestAverageW(t *testing.T) {
 		{1 << 63, 1, 0, 1<<64 - 1},
 		{1 << 63, 200 * 365 * 24 * hour, 9, 5264482},
 	} {
-		from := Point{MeasuredAt: 1_000, Register: 5}
-		to := Point{MeasuredAt: 1_000 + c.ms, Register: 5 + c.delta}
-		if got := averageW(from, to, c.decimals); got != c.want {
+		if got := averageW(c.ms, c.delta, c.decimals); got != c.want {
 			t.Errorf("%d units of 10^-%d kWh in %d ms: %d W, want %d", c.delta, c.decimals, c.ms, got, c.want)
 		}
 	}
@@ -447,11 +447,83 @@ func TestMeterID(t *testing.T) {
 	}
 }
 
-func TestShift(t *testing.T) {
-	points := []Point{{"a", 100, 1}, {"b", 400, 2}, {"a", 300, 3}}
-	Shift(points, 1_000)
-	if want := []Point{{"a", 700, 1}, {"b", 1_000, 2}, {"a", 900, 3}}; !slices.Equal(points, want) {
-		t.Errorf("got %v, want %v", points, want)
+// TestSeries looks at one meter in more than one resolution, with a gap, and moved
+// in time.
+func TestSeries(t *testing.T) {
+	c, err := NewCollector(Options{TZ: time.UTC, Unit: Wh, QualityColumn: "flag", ExportColumn: "out"})
+	if err != nil {
+		t.Fatal(err)
 	}
-	Shift(nil, 5)
+	if err := c.CSV(strings.NewReader(lines(`
+		meter,time,wh,out,flag
+		a,2022-01-01 00:00,1500,,Good
+		a,2022-01-01 00:30,0.5,,Good
+		a,2022-01-01 01:30,1,0.25,S14 (late)
+	`))); err != nil {
+		t.Fatal(err)
+	}
+	file, err := c.Finish()
+	if err != nil || len(file.Series) != 2 {
+		t.Fatal(err, len(file.Series))
+	}
+	minutes := func(points []Point) (said []string) {
+		base := time.Date(2022, 1, 1, 0, 0, 0, 0, time.UTC).UnixMilli()
+		for _, p := range points {
+			said = append(said, fmt.Sprintf("%d-%d %d %s", (p.Since-base)/60_000, (p.MeasuredAt-base)/60_000, p.Register, p.Quality))
+		}
+		return said
+	}
+	for decimals, want := range map[int][]string{
+		3:  {"0-0 0 good", "0-30 1500 good", "30-60 1500 good", "90-120 1501 s14--late-"},
+		4:  {"0-0 0 good", "0-30 15000 good", "30-60 15005 good", "90-120 15015 s14--late-"},
+		0:  {"0-0 0 good", "0-30 1 good", "30-60 1 good", "90-120 1 s14--late-"},
+		-3: {"0-0 0 good", "0-30 0 good", "30-60 0 good", "90-120 0 s14--late-"},
+	} {
+		points, err := file.Series[0].Points(decimals)
+		if got := minutes(points); err != nil || !slices.Equal(got, want) {
+			t.Errorf("with %d decimals: %v %q, want %q", decimals, err, got, want)
+		}
+	}
+	if _, err := file.Series[0].Points(18); err != nil {
+		t.Error(err)
+	}
+	if _, err := file.Series[0].Points(19); err == nil {
+		t.Error("19 decimals were taken")
+	}
+	m, out := file.Summary.Meters[0], file.Summary.Meters[1]
+	if m.KWh != "1.5015" || m.GapCount != 1 || m.Missing != 30*time.Minute || m.Gaps[0].To-m.Gaps[0].From != 1_800_000 || m.Qualities["good"] != 2 || m.Direction != Import {
+		t.Errorf("the summary says %+v", m)
+	}
+	if out.ID != "a-export" || out.KWh != "0.00025" || out.Direction != Export || out.Rows != 1 {
+		t.Errorf("the summary says %+v", out)
+	}
+	before := file.Summary.To
+	file.Shift(60_000)
+	points, err := file.Points(3)
+	if err != nil || points[0].MeasuredAt != file.Summary.From || file.Summary.To != before+60_000 || file.Summary.Meters[0].To != before+60_000 ||
+		file.Summary.Meters[0].Gaps[0].To-file.Series[0].Start() != 91*60_000-60_000 {
+		t.Errorf("moved by a minute: %v, %+v", err, file.Summary)
+	}
+}
+
+// TestExact writes sums as people read them.
+func TestExact(t *testing.T) {
+	for want, r := range map[string]*big.Rat{
+		"0": new(big.Rat), "0.25": big.NewRat(1, 4), "17": big.NewRat(17, 1), "0.333333333333…": big.NewRat(1, 3), "0.5…": new(big.Rat).Add(big.NewRat(1, 2), big.NewRat(1, 3_000_000_000_000_000)),
+	} {
+		if got := exact(r); got != want {
+			t.Errorf("%s is written %q, want %q", r, got, want)
+		}
+	}
+}
+
+func TestQualityWord(t *testing.T) {
+	for text, want := range map[string]string{
+		"": "", " ": "", "A": "a", "F14/76": "f14-76", "8": "q-8", "Zähler": "z-hler", "valid": "valid",
+		strings.Repeat("9", 40): "q-" + strings.Repeat("9", 30),
+	} {
+		if got := QualityWord(text); got != want {
+			t.Errorf("QualityWord(%q) = %q, want %q", text, got, want)
+		}
+	}
 }

@@ -3,28 +3,25 @@ package intervals
 import (
 	"cmp"
 	"errors"
+	"math"
 	"math/big"
 	"slices"
 	"time"
 )
 
-// Point is one register value of one meter.
-type Point struct {
-	Meter      string
-	MeasuredAt int64  // unix ms: the end of an interval; for a baseline its start
-	Register   uint64 // in the unit that Options.Decimals sets
-}
-
-// row is one usable interval value before the interval's length is known.
+// row is one usable interval value as it was read. Its length is 0 where the
+// format leaves it to the file as a whole.
 type row struct {
-	start int64 // unix ms
-	line  int
-	value decimal
+	start, length int64 // unix ms, ms
+	value         decimal
+	line          int32
+	quality       uint16 // index of a word
 }
 
 var (
 	errOverflow = errors.New("the register would exceed 64 bits")
 	errTooClose = errors.New("rows are less than a millisecond apart")
+	errOverlap  = errors.New("the interval begins before the one before it ends")
 )
 
 // register adds up one meter. sum counts in units so small that every value in
@@ -32,32 +29,32 @@ var (
 // register.
 type register struct {
 	sum, factor, denominator, spare, quotient big.Int
+	power                                     bool
 }
 
-// newRegister takes the unit of the values and of the register. A kWh value v
-// is v x 10^-minExponent x factor / denominator register units, with the factor
-// and denominator of Wh and W likewise.
-func newRegister(unit Unit, interval time.Duration, decimals int) *register {
-	r := new(register)
-	r.factor.Set(powerOfTen(decimals))
-	r.denominator.Set(powerOfTen(-minExponent))
-	switch unit {
-	case KWh: // The register's unit is a decimal part of it.
-	case Wh:
-		r.denominator.Mul(&r.denominator, big.NewInt(1_000))
-	case W:
+// newRegister makes a register of 10^-decimals kWh. A kWh value v is
+// v x 10^-minExponent x factor / denominator register units; power is multiplied
+// with its milliseconds first.
+func newRegister(power bool, decimals int) *register {
+	r := &register{power: power}
+	r.factor.Set(powerOfTen(max(0, decimals)))
+	r.denominator.Mul(powerOfTen(-minExponent), powerOfTen(max(0, -decimals)))
+	if power {
 		// W x ms / (1,000 W x 3,600,000 ms) is a kWh.
-		r.factor.Mul(&r.factor, big.NewInt(interval.Milliseconds()))
 		r.denominator.Mul(&r.denominator, big.NewInt(1_000*3_600_000))
 	}
 	return r
 }
 
-// add counts a value and returns the register after it, rounded down. A value
-// that does not fit is left out.
-func (r *register) add(value decimal) (uint64, error) {
+// add counts a value that stood for so many ms and returns the register after
+// it, rounded down. A value that does not fit is left out.
+func (r *register) add(value decimal, length int64) (uint64, error) {
 	before := new(big.Int).Set(&r.sum)
-	value.scaled(&r.sum, &r.spare)
+	value.scaled(&r.spare)
+	if r.power {
+		r.spare.Mul(&r.spare, big.NewInt(length))
+	}
+	r.sum.Add(&r.sum, &r.spare)
 	r.spare.Mul(&r.sum, &r.factor)
 	r.quotient.Quo(&r.spare, &r.denominator)
 	if !r.quotient.IsUint64() {
@@ -67,60 +64,62 @@ func (r *register) add(value decimal) (uint64, error) {
 	return r.quotient.Uint64(), nil
 }
 
-// accumulate turns the rows of one meter into its points; rows that do not fit
-// go to skip.
-func accumulate(id string, rows []row, o Options, skip func(row, error) error) ([]Point, error) {
-	if len(rows) == 0 {
-		return nil, nil // A meter of which no row could be used.
-	}
-	slices.SortStableFunc(rows, func(a, b row) int { return cmp.Compare(a.start, b.start) })
-	sum := newRegister(o.Unit, o.Interval, o.Decimals)
-	points := make([]Point, 1, len(rows)+1)
-	points[0] = Point{Meter: id, MeasuredAt: rows[0].start}
-	for first := 0; first < len(rows); {
+// settle gives every row its place in time; rows that do not fit go to skip.
+func settle(m *Channel, o Options, skip func(row, error) error) ([]span, error) {
+	slices.SortStableFunc(m.rows, func(a, b row) int { return cmp.Compare(a.start, b.start) })
+	sum := newRegister(m.power, o.Decimals)
+	spans := make([]span, 0, len(m.rows))
+	for first := 0; first < len(m.rows); {
 		past := first + 1
-		for past < len(rows) && rows[past].start == rows[first].start {
+		for past < len(m.rows) && m.rows[past].start == m.rows[first].start {
 			past++
 		}
 		var err error
-		if points, err = share(points, rows[first:past], sum, o.Interval.Milliseconds(), skip); err != nil {
+		if spans, err = share(spans, m.rows[first:past], sum, o.Interval.Milliseconds(), skip); err != nil {
 			return nil, err
 		}
 		first = past
 	}
-	if len(points) == 1 {
-		return nil, nil
-	}
-	return points, nil
+	return spans, nil
 }
 
-// share adds the points of rows that begin at one instant, mostly a single
-// one. They divide what is left of the interval after the last point, which
-// reaches into it where rows are closer together than the interval is long.
-func share(points []Point, rows []row, sum *register, length int64, skip func(row, error) error) ([]Point, error) {
-	last := points[len(points)-1].MeasuredAt
+// share adds the spans of rows that begin at one instant, mostly a single one.
+// They divide what is left of the interval after the last span, which reaches
+// into it where rows are closer together than the interval of the file is long.
+// A row that has a length of its own means it, so it may not be cut.
+func share(spans []span, rows []row, sum *register, usual int64, skip func(row, error) error) ([]span, error) {
+	last := int64(math.MinInt64)
+	if len(spans) > 0 {
+		last = spans[len(spans)-1].end
+	}
+	length := cmp.Or(rows[0].length, usual)
 	begin, end := max(rows[0].start, last), rows[0].start+length
-	for i, row := range rows {
-		at := begin + (end-begin)*int64(i+1)/int64(len(rows))
-		total, err := uint64(0), errTooClose
-		if at > last {
-			total, err = sum.add(row.value)
+	for i, r := range rows {
+		from, to := begin+(end-begin)*int64(i)/int64(len(rows)), begin+(end-begin)*int64(i+1)/int64(len(rows))
+		var err error
+		switch {
+		case r.length > 0 && r.start < last:
+			err = errOverlap
+		case to <= max(last, from):
+			err = errTooClose
+		default:
+			_, err = sum.add(r.value, length)
 		}
 		if err != nil {
-			if err := skip(row, err); err != nil {
+			if err := skip(r, err); err != nil {
 				return nil, err
 			}
 			continue
 		}
-		points = append(points, Point{Meter: points[0].Meter, MeasuredAt: at, Register: total})
-		last = at
+		spans = append(spans, span{start: max(from, last), end: to, length: length, value: r.value, quality: r.quality})
+		last = to
 	}
-	return points, nil
+	return spans, nil
 }
 
 // usualStep is the most frequent distance between two successive times of a
 // meter, the shorter one where two are equally frequent; 0 without any.
-func usualStep(meters []*meterRows) time.Duration {
+func usualStep(meters []*Channel) time.Duration {
 	counts := map[int64]int{}
 	for _, meter := range meters {
 		starts := make([]int64, 0, len(meter.rows))
@@ -141,16 +140,4 @@ func usualStep(meters []*meterRows) time.Duration {
 		}
 	}
 	return time.Duration(best) * time.Millisecond
-}
-
-// Shift moves all points by the same time, so that the newest is at newest
-// (unix ms).
-func Shift(points []Point, newest int64) {
-	if len(points) == 0 {
-		return
-	}
-	latest := slices.MaxFunc(points, func(a, b Point) int { return cmp.Compare(a.MeasuredAt, b.MeasuredAt) }).MeasuredAt
-	for i := range points {
-		points[i].MeasuredAt += newest - latest
-	}
 }

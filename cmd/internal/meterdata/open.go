@@ -1,0 +1,110 @@
+package meterdata
+
+import (
+	"archive/zip"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"strings"
+
+	"github.com/tallyvault/tallyvault/cmd/internal/intervals"
+)
+
+// Format says how a file is written.
+type Format string
+
+// The formats.
+const (
+	CSV Format = "csv"
+)
+
+// Formats lists them for people.
+const Formats = "csv"
+
+// MaxParts is how many files an archive may have.
+const MaxParts = 10_000
+
+// ParseFormat reads the name of a format.
+func ParseFormat(text string) (Format, error) {
+	switch f := Format(strings.ToLower(text)); f {
+	case CSV:
+		return f, nil
+	}
+	return "", fmt.Errorf("format %q is not known: want %s", text, Formats)
+}
+
+// ReadFile reads a whole file.
+func ReadFile(name string, f Format, o intervals.Options) (intervals.File, error) {
+	file, err := os.Open(name)
+	if err != nil {
+		return intervals.File{}, err
+	}
+	defer file.Close() //nolint:errcheck // it was only read
+	info, err := file.Stat()
+	if err != nil {
+		return intervals.File{}, err
+	}
+	if info.IsDir() {
+		return intervals.File{}, fmt.Errorf("%s is a directory", name)
+	}
+	c, err := intervals.NewCollector(o)
+	if err != nil {
+		return intervals.File{}, err
+	}
+	if err := readInto(c, file, info.Size(), f); err != nil {
+		return intervals.File{}, err
+	}
+	return c.Finish()
+}
+
+// readInto reads a file, or each file in it if it is an archive.
+func readInto(c *intervals.Collector, file io.ReaderAt, size int64, f Format) error {
+	magic := make([]byte, len(zipMagic))
+	if n, _ := file.ReadAt(magic, 0); !bytes.Equal(magic[:n], zipMagic) {
+		return readPart(c, io.NewSectionReader(file, 0, size), f)
+	}
+	archive, err := zip.NewReader(file, size)
+	if err != nil {
+		return fmt.Errorf("reading the archive: %w", err)
+	}
+	var parts []*zip.File
+	for _, part := range archive.File {
+		if !part.FileInfo().IsDir() && !strings.HasPrefix(path.Base(part.Name), "._") {
+			parts = append(parts, part)
+		}
+	}
+	switch {
+	case len(parts) == 0:
+		return errors.New("the archive has no file in it")
+	case len(parts) > MaxParts:
+		return fmt.Errorf("the archive has more than the %d files that one may have", MaxParts)
+	}
+	for _, part := range parts {
+		if len(parts) > 1 {
+			c.From(part.Name)
+		}
+		if err := unpack(c, part, f); err != nil {
+			return fmt.Errorf("%s in the archive: %w", part.Name, err)
+		}
+	}
+	return nil
+}
+
+var zipMagic = []byte("PK\x03\x04")
+
+func unpack(c *intervals.Collector, part *zip.File, f Format) error {
+	content, err := part.Open()
+	if err != nil {
+		return err
+	}
+	defer content.Close() //nolint:errcheck // it was only read
+	return readPart(c, content, f)
+}
+
+// readPart reads one file in its format.
+func readPart(c *intervals.Collector, input io.Reader, f Format) error {
+	return c.CSV(input)
+}
