@@ -235,7 +235,9 @@ func badCommands(w *world) []badCommand {
 	times := func(issuedAt, expiresAt int64) string {
 		return edited(issued, `"issued_at":`+decimal(uint64(issuedAt))+`,"expires_at":`+decimal(uint64(expiresAt)))
 	}
-	measured := func(ms int64) string { return edited(`"measured_at":1764000000000`, `"measured_at":`+decimal(uint64(ms))) }
+	measured := func(ms int64) string {
+		return edited(`"measured_at":1764000000000`, `"measured_at":`+decimal(uint64(ms)))
+	}
 	sig := signed(fsm.TypeSubmitReading, roof, "sunny").Signatures[0].Sig
 	flipped := signed(fsm.TypeSubmitReading, roof, "sunny")
 	flipped.Signatures[0].Sig[63] ^= 0x10
@@ -334,4 +336,3 @@ func (w *world) readingNumbered(n int) *fsm.Command {
 func identityOf(c *fsm.Command) *envelope.Identity { id := c.Identity(); return &id }
 
 func hashOf(h [32]byte) []byte { return h[:] }
-
