@@ -38,6 +38,8 @@ func TestThreeNodes(t *testing.T) {
 	t.Run("freshness", s.freshness)
 	t.Run("long-poll", s.longPoll)
 	t.Run("status", s.status)
+	t.Run("events", s.events)
+	t.Run("who may hear events", s.eventAccess)
 	t.Run("metrics", s.metrics)
 	t.Run("documents", s.documents)
 	t.Run("what is documented", s.documented)

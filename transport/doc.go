@@ -39,6 +39,30 @@
 // asked a majority whether it still is one). min_index= waits for an entry.
 // Every answer says its index, the last entry it takes into account.
 //
+// # Events
+//
+// GET /v1/events tells what the journal holds, in its order, as server-sent events.
+// An event's id is the number of its leaf, which is the same on every node, so that
+// a reader who was cut off, or whose node has died, goes on at any node and misses
+// nothing. A leaf gives one event at most:
+//
+//	a command      reading_accepted, or outcome
+//	a receipt      reading_closed (baseline, superseded), reading_rejected (rejected,
+//	               quorum_failed), or the receipt's own kind: settlement, release,
+//	               threshold, evidence, cut, policy
+//	anything else  undecodable; headers of entries are no events
+//
+// An outcome that consumed nothing is no event: it does not stand for its command.
+// checkpoint is no leaf's; it says below which size everything is final, and comes
+// after all events below it. A stream tells the newest one when it has come that
+// far, and leaves out what became final before; who replays history finds the cuts.
+// The last event, end, has a reason: shutdown, token_expired, key_ended, behind (the
+// reader is ahead of this node for too long), unavailable.
+//
+// A stream has no queue. It reads the journal at the reader's pace, and what it
+// reads next depends on the last id alone: nothing is in memory only, a slow reader
+// costs a place and nothing else, and one who does not read at all loses the place.
+//
 // # Documents
 //
 // A node describes itself: /openapi.json is made from the routes and their Go

@@ -65,7 +65,9 @@ type Door struct {
 	api      huma.API
 	mux      *http.ServeMux
 	document func() (document, error) // made once, when somebody asks
-	stop     chan struct{}            // closed when Run is asked to end: waits end early
+	streams  streams
+	times    eventTimes
+	stop     chan struct{} // closed when Run is asked to end: waits end early
 }
 
 // New checks the configuration and makes or loads the certificate. It listens
@@ -103,8 +105,8 @@ func (c Config) normal() (Config, error) {
 	if c.Limits.ChecksBurst < maxBatchLines || c.Limits.ChecksPerSecond <= 0 {
 		return c, fmt.Errorf("the budget of an address must hold at least one batch: burst %d, want %d", c.Limits.ChecksBurst, maxBatchLines)
 	}
-	if c.Limits.Connections < 0 || c.Limits.ConnectionsPerAddress < 0 {
-		return c, errors.New("a limit of connections is negative")
+	if min(c.Limits.Connections, c.Limits.ConnectionsPerAddress, c.Limits.Streams, c.Limits.StreamsPerAddress) < 0 {
+		return c, errors.New("a limit of connections or streams is negative")
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
@@ -126,6 +128,8 @@ func newDoor(c Config) *Door {
 		budgets: newBudgets(c.Limits),
 		metrics: newMetrics(c.Registry),
 		mux:     http.NewServeMux(),
+		streams: streams{byAddress: map[netip.Prefix]int{}},
+		times:   usualTimes,
 		stop:    make(chan struct{}),
 	}
 	if c.Genesis != nil {

@@ -20,6 +20,8 @@ const (
 	maxTokenBytes  = 2 << 10
 	maxAddresses   = 16_384 // addresses whose budget is remembered apart
 	maxWait        = 30 * time.Second
+	maxEventBytes  = 64 << 10 // of events that are written at a time
+	maxScanned     = 4096     // leaves looked at before what was found is sent
 )
 
 // Limits are the bounds that an operator may tune. A zero field means its default.
@@ -28,6 +30,8 @@ type Limits struct {
 	ConnectionsPerAddress int     // open connections of one address; default 256
 	ChecksPerSecond       float64 // signature checks a second for one address; default 5,000
 	ChecksBurst           int     // signature checks one address may save up; default 10,000
+	Streams               int     // streams of events in all; default 256
+	StreamsPerAddress     int     // streams of events of one address; default 64
 }
 
 func (l Limits) withDefaults() Limits {
@@ -42,6 +46,12 @@ func (l Limits) withDefaults() Limits {
 	}
 	if l.ChecksBurst == 0 {
 		l.ChecksBurst = 10_000
+	}
+	if l.Streams == 0 {
+		l.Streams = 256
+	}
+	if l.StreamsPerAddress == 0 {
+		l.StreamsPerAddress = 64
 	}
 	return l
 }

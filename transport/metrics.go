@@ -1,6 +1,8 @@
 package transport
 
 import (
+	"errors"
+	"os"
 	"strconv"
 	"time"
 
@@ -17,6 +19,8 @@ type metrics struct {
 	calls      *prometheus.CounterVec
 	limited    *prometheus.CounterVec
 	refusals   *prometheus.CounterVec
+	streams    prometheus.Gauge
+	ended      *prometheus.CounterVec
 }
 
 // anyMarket labels calls that are about no single market.
@@ -47,8 +51,27 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 			Name: "tallyvault_door_refusals_total", Help: "Commands that were refused before they were logged, by code.",
 		}, []string{"code"}),
 	}
-	registry.MustRegister(m.requests, m.seconds, m.underWay, m.turnedAway, m.calls, m.limited, m.refusals)
+	m.streams = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "tallyvault_event_streams", Help: "Streams of events that are open.",
+	})
+	m.ended = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "tallyvault_event_streams_ended_total", Help: "Streams of events that have ended, by reason: left by the reader, slow reader, or what the last event says.",
+	}, []string{"reason"})
+	registry.MustRegister(m.requests, m.seconds, m.underWay, m.turnedAway, m.calls, m.limited, m.refusals, m.streams, m.ended)
 	return m
+}
+
+// streamEnded counts a stream by why it ended. A reason was told to the reader; an
+// error is one of writing to it.
+func (m *metrics) streamEnded(reason string, err error) {
+	switch {
+	case reason != "":
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		reason = "slow"
+	default:
+		reason = "left"
+	}
+	m.ended.WithLabelValues(reason).Inc()
 }
 
 func (m *metrics) answered(route string, status int, took time.Duration) {

@@ -75,6 +75,7 @@ func (d *Door) routes() {
 	d.keyRoutes()
 	d.nodeRoutes()
 	d.evidenceRoutes()
+	d.eventRoutes()
 	d.documentRoutes()
 	d.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		writeProblem(w, problem(fsm.NotFound, fsm.Field{Name: "kind", Value: "route"}), nil)

@@ -22,6 +22,8 @@ const clockSlack = 30 * time.Second
 // function that takes a Reader cannot be reached by anybody else.
 type Reader struct {
 	principal string // "" when reads are configured public
+	key       envelope.KeyID
+	until     time.Time // when its token ends; zero when reads are configured public
 }
 
 // tokenSubject is what a token is judged against: a state of the key table.
@@ -61,7 +63,9 @@ func readerOf(authorization string, subject tokenSubject, now time.Time) (Reader
 	if life := claims.ExpiresAt.Sub(claims.IssuedAt.Time); life > api.MaxTokenLife {
 		return Reader{}, unauthenticated(fsm.Expired, fmt.Sprintf("token lives %s, more than %s", life, api.MaxTokenLife))
 	}
-	return allowed(found, subject.height)
+	r, p := allowed(found, subject.height)
+	r.key, r.until = found.ID, claims.ExpiresAt.Time
+	return r, p
 }
 
 // allowed judges a key whose possession is proven.

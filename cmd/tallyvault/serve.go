@@ -60,6 +60,8 @@ and memory (/debug/pprof/, for Go's pprof) are on --ops-addr.`,
 			&cli.BoolFlag{Name: "public-reads", Usage: "let everybody read without a token"},
 			&cli.Float64Flag{Name: "checks-per-second", Usage: "signature checks a second that one address may ask for (default 5000)"},
 			&cli.IntFlag{Name: "connections-per-address", Usage: "open connections of one address (default 256)"},
+			&cli.IntFlag{Name: "streams", Usage: "streams of events in all (default 256)"},
+			&cli.IntFlag{Name: "streams-per-address", Usage: "streams of events of one address (default 64)"},
 			&cli.DurationFlag{Name: "raft-timeout", Value: time.Second, Usage: "how long to wait for a leader before standing for election"},
 			&cli.Uint64Flag{Name: "snapshot-threshold", Usage: "entries after which a snapshot is taken (default 256)"},
 			&cli.DurationFlag{Name: "snapshot-interval", Usage: "how often to look whether one is due (default 30s)"},
@@ -219,6 +221,7 @@ func (s *seat) join(c *cli.Context) (*cluster.Join, error) {
 func limits(c *cli.Context) transport.Limits {
 	return transport.Limits{
 		ChecksPerSecond: c.Float64("checks-per-second"), ConnectionsPerAddress: c.Int("connections-per-address"),
+		Streams: c.Int("streams"), StreamsPerAddress: c.Int("streams-per-address"),
 	}
 }
 
