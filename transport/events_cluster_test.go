@@ -113,6 +113,9 @@ func (e *ear) until(what string, last func(told) bool) []told {
 		if block.Event == "" {
 			continue
 		}
+		if c := block.Data.Checkpoint; c != nil && c.Size > block.Data.Leaf+1 {
+			e.t.Errorf("a checkpoint of %d leaves is told behind leaf %d", c.Size, block.Data.Leaf)
+		}
 		events = append(events, block)
 		if last(block) {
 			e.hangUp()
