@@ -34,6 +34,8 @@ func (e told) String() string { return e.ID + " " + e.Event }
 // ear reads a stream by the book, not by the client's parser.
 type ear struct {
 	t        *testing.T
+	url      string
+	answers  *answers // holds each event's data to the document, if there
 	response *http.Response
 	lines    *bufio.Reader
 	hangUp   context.CancelFunc
@@ -59,7 +61,7 @@ func (s *story) listenTo(t *testing.T, url, token, lastID string) *ear {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { response.Body.Close() })
-	return &ear{t: t, response: response, lines: bufio.NewReader(response.Body), hangUp: cancel}
+	return &ear{t: t, url: url, answers: s.answers, response: response, lines: bufio.NewReader(response.Body), hangUp: cancel}
 }
 
 // next is the next block; false at the end of the stream.
@@ -89,6 +91,9 @@ func (e *ear) tryNext() (told, error) {
 		case "data":
 			if err := json.Unmarshal([]byte(value), &block.Data); err != nil {
 				e.t.Fatalf("%v: %s", err, value)
+			}
+			if e.answers != nil {
+				e.answers.check(e.t, http.MethodGet, e.url, e.response, []byte(value))
 			}
 		case "retry":
 		default:
