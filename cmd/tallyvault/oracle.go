@@ -5,14 +5,12 @@ import (
 	"fmt"
 	"net/url"
 	"strconv"
-	"strings"
 
 	"github.com/urfave/cli/v2"
 
 	"github.com/tallyvault/tallyvault/cmd/internal/words"
 	"github.com/tallyvault/tallyvault/fsm"
 	"github.com/tallyvault/tallyvault/fsm/genesis"
-	"github.com/tallyvault/tallyvault/transport/agent"
 	"github.com/tallyvault/tallyvault/transport/api"
 	"github.com/tallyvault/tallyvault/transport/client"
 )
@@ -22,7 +20,8 @@ func oracleCommand() *cli.Command {
 		Name:  "oracle",
 		Usage: "attest to readings, and let oracles in",
 		Subcommands: []*cli.Command{
-			oracleAttestCommand(), oracleAgentCommand(), oracleReadingsCommand(), registerCommand("oracle"), oracleWeightCommand(),
+			oracleAttestCommand(), oracleAgentCommand(), oracleExplainCommand(), oraclePolicyCommand(),
+			oracleReadingsCommand(), registerCommand("oracle"), oracleWeightCommand(),
 		},
 	}
 }
@@ -123,62 +122,4 @@ func readingTable(list []api.Reading) string {
 		rows = append(rows, row)
 	}
 	return table(rows)
-}
-
-func oracleAgentCommand() *cli.Command {
-	return &cli.Command{
-		Name:  "agent",
-		Usage: "attest to readings by a policy until stopped",
-		Description: `Judges every new reading of the markets that the policy names by its limits, and
-votes. Without a policy it attests nothing. Each rejection is said with its
-reason. The policy is one JSON object:
-
-   {"default": "abstain", "rules": [
-     {"market": "energy", "meter": "pv-*", "max_delta_per_hour": "6000",
-      "night": {"from": "22:00", "to": "04:00", "utc_offset": "+00:00", "max_delta": "0"}},
-     {"market": "energy", "meter": "*", "max_delta_per_hour": "15000"}]}
-
-   tallyvault oracle agent --policy policy.json --key oracle-a.key --genesis genesis.json`,
-		Flags:  append(append([]cli.Flag{&cli.StringFlag{Name: "policy", Usage: "policy `FILE`"}, keyFlag("the oracle")}, logFlags()...), clusterFlags()...),
-		Action: oracleAgent,
-	}
-}
-
-func oracleAgent(c *cli.Context) error {
-	if err := arguments(c, 0, 0); err != nil {
-		return err
-	}
-	if !c.IsSet("policy") {
-		return usage("--policy must be given: without a policy this agent attests nothing")
-	}
-	if err := demand(c, "key", "genesis"); err != nil {
-		return err
-	}
-	policy, err := agent.ReadPolicy(c.String("policy"))
-	if err != nil {
-		return err
-	}
-	key, err := readKey(c, c.String("key"))
-	if err != nil {
-		return err
-	}
-	node, err := dial(c, &key)
-	if err != nil {
-		return err
-	}
-	defer node.Close()
-	p, err := place(c)
-	if err != nil {
-		return err
-	}
-	log, err := logger(c)
-	if err != nil {
-		return err
-	}
-	a, err := agent.New(agent.Config{Client: node, Key: key.Ed25519(), Cluster: p.Cluster, Era: p.Era, Policy: policy, Logger: log})
-	if err != nil {
-		return err
-	}
-	tell(c, "Attesting in %s as %s until stopped.\n", strings.Join(policy.Markets(), ", "), key)
-	return a.Run(c.Context)
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -35,6 +36,7 @@ var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args [
 	"setenv":    setenv,
 	"sum":       sum,
 	"swallower": swallower,
+	"fetch":     fetch,
 }
 
 // bound is how long a script waits for a state.
@@ -304,4 +306,21 @@ func swallower(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.WriteFile(ca, pem.EncodeToMemory(block), 0o644))
 	ts.Setenv("SSL_CERT_FILE", ca)
 	ts.Setenv(args[0], server.URL)
+}
+
+// fetch URL FILE: writes what a local server answers with status 200 into a file.
+func fetch(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: fetch URL FILE")
+	}
+	client := http.Client{Timeout: bound}
+	response, err := client.Get(args[0])
+	ts.Check(err)
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), body, 0o644))
+	if response.StatusCode != http.StatusOK {
+		ts.Fatalf("%s answered %s: %s", args[0], response.Status, body)
+	}
 }

@@ -2,15 +2,19 @@ package agent
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/url"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
 
 	"github.com/cloudflare/circl/sign/ed25519"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/tallyvault/tallyvault/transport/api"
 	"github.com/tallyvault/tallyvault/transport/client"
@@ -22,24 +26,35 @@ const (
 	pollSeconds  = 20               // how long a node may hold an empty answer back
 	lifeOfVote   = 10 * time.Minute // of an attestation, so that it outlives an election
 	pauseOnError = time.Second
-	maxMarkets   = 16 // one numbered lane each
+
+	waitingSeconds = 2 // instead of pollSeconds while readings wait for a reference
+	quietTooLong   = 2 * time.Minute
+	maxMarkets     = 16 // one numbered lane each
 )
 
 // Config is what an agent needs.
 type Config struct {
-	Client  *client.Client
-	Key     ed25519.PrivateKey // the oracle's
-	Cluster [16]byte
-	Era     string // "" means the first era
-	Policy  Policy
-	Logger  *slog.Logger
+	Client    *client.Client
+	Key       ed25519.PrivateKey // the oracle's
+	Cluster   [16]byte
+	Era       string // "" means the first era
+	Policy    Policy
+	Decisions *Decisions            // nil: nothing is remembered beyond the process
+	Registry  prometheus.Registerer // nil: nothing is measured
+	Logger    *slog.Logger
 }
 
 // Agent attests to readings by a policy.
 type Agent struct {
-	config Config
-	signer client.Signer
-	skew   clockSkew
+	config  Config
+	signer  client.Signer
+	skew    clockSkew
+	metrics *metrics
+	library *Library
+	oracle  string // the principal that the key belongs to, once a node has told
+
+	mu    sync.Mutex
+	heard map[string]time.Time // when a node told each market's readings last
 }
 
 // New checks the configuration. It starts nothing.
@@ -47,33 +62,84 @@ func New(c Config) (*Agent, error) {
 	if c.Client == nil || len(c.Key) != ed25519.PrivateKeySize {
 		return nil, errors.New("an oracle agent needs a client and the oracle's private key")
 	}
-	if c.Policy.Default == "" {
-		c.Policy.Default = Abstain
-	}
+	c.Policy.Default = c.Policy.Default.or(Abstain)
 	if err := c.Policy.Validate(); err != nil {
 		return nil, fmt.Errorf("policy: %w", err)
-	}
-	if n := len(c.Policy.Markets()); n > maxMarkets {
-		return nil, fmt.Errorf("policy: it names %d markets, more than %d", n, maxMarkets)
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Agent{config: c, signer: client.Signer{Key: c.Key, Cluster: c.Cluster, Era: c.Era}}, nil
+	m := newMetrics(c.Registry)
+	return &Agent{
+		config: c, signer: client.Signer{Key: c.Key, Cluster: c.Cluster, Era: c.Era},
+		metrics: m, library: newLibrary(c.Policy, c.Logger, m), heard: map[string]time.Time{},
+	}, nil
 }
 
-// Run attests until ctx ends. Trouble with nodes is waited out and logged.
+// Run attests until ctx ends. Trouble with nodes is waited out and logged; an
+// error is one of this machine.
 func (a *Agent) Run(ctx context.Context) error {
-	var watchers sync.WaitGroup
+	if err := a.library.Load(ctx); err != nil {
+		a.config.Logger.Warn("not every reference can be read", "error", err)
+	}
+	if a.oracle = a.askOracle(ctx); ctx.Err() != nil {
+		return nil
+	}
+	var past []Decision
+	if a.config.Decisions != nil {
+		var err error
+		if past, err = a.config.Decisions.claim(hex.EncodeToString(a.config.Cluster[:]), a.oracle); err != nil {
+			return err
+		}
+	}
+	var parts sync.WaitGroup
+	parts.Go(func() { a.library.Run(ctx) })
 	for i, market := range a.config.Policy.Markets() {
 		w := &watcher{
-			agent: a, market: market, lane: strconv.Itoa(i), seen: memory{}, cast: map[uint64]bool{},
-			log: a.config.Logger.With("market", market, "oracle_key", a.signer.KeyID().String()),
+			agent: a, market: market, lane: strconv.Itoa(i), said: map[uint64]ballot{},
+			judge: NewJudge(a.config.Policy, a.library.Books()),
+			log:   a.config.Logger.With("market", market, "oracle_key", a.signer.KeyID().String()),
 		}
-		watchers.Go(func() { w.run(ctx) })
+		w.recall(past)
+		parts.Go(func() { w.run(ctx) })
 	}
-	watchers.Wait()
+	parts.Wait()
 	return nil
+}
+
+// Ready says why the agent is not attesting now, or nil.
+func (a *Agent) Ready() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, market := range a.config.Policy.Markets() {
+		heard, ever := a.heard[market]
+		switch {
+		case !ever:
+			return fmt.Errorf("no node has told the readings of market %s yet", market)
+		case time.Since(heard) > quietTooLong:
+			return fmt.Errorf("no node has told the readings of market %s since %s", market, heard.UTC().Format(time.RFC3339))
+		}
+	}
+	return nil
+}
+
+// askOracle asks whose the key is, to know its earlier votes when it sees them.
+func (a *Agent) askOracle(ctx context.Context) string {
+	for ctx.Err() == nil {
+		var keys api.Keys
+		err := a.config.Client.Get(ctx, "/v1/keys", url.Values{"key": {a.signer.KeyID().String()}}, &keys)
+		if err == nil && len(keys.Keys) == 1 {
+			return keys.Keys[0].Principal
+		}
+		if err == nil {
+			err = errors.New("the cluster does not know the key")
+		}
+		if ctx.Err() == nil {
+			a.config.Logger.Warn("the oracle agent is waiting", "for", "whose the oracle's key is", "error", err)
+			sleep(ctx, pauseOnError)
+		}
+	}
+	return ""
 }
 
 // watcher attests in one market, on a lane of its own.
@@ -82,82 +148,124 @@ type watcher struct {
 	market string
 	lane   string
 	log    *slog.Logger
+	judge  *Judge
 
-	oracle string // the principal that the key belongs to
-	cursor uint64 // number of the last reading judged
-	nonce  uint64 // next on the lane; 0 until it is asked for
-	seen   memory
-	cast   map[uint64]bool // votes of the page at hand: true rejects
-	meters map[string]bool // registered ones, as far as asked for
+	caughtUp bool              // with what was live when the agent was started
+	cursor   uint64            // number of the last reading looked at
+	nonce    uint64            // next on the lane; 0 until it is asked for
+	said     map[uint64]ballot // what was decided on readings that may have to be voted on again
+	waiting  []api.Reading     // readings that wait for a reference
+	unlogged []Decision        // what was decided and is not on the disk yet
+	meters   map[string]bool   // registered ones, as far as asked for
+}
+
+// recall takes in what was decided before the agent was started.
+func (w *watcher) recall(past []Decision) {
+	for _, d := range past {
+		if d.Market == w.market {
+			w.said[uint64(d.Number)] = d.ballot()
+			w.judge.Remember(d.claim(), d.Vote, d.Reason)
+		}
+	}
 }
 
 func (w *watcher) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		if err := w.step(ctx); err != nil && ctx.Err() == nil {
+			w.agent.metrics.troubles.WithLabelValues(w.market).Inc()
 			w.log.Warn("the oracle agent is waiting", "error", err)
 			sleep(ctx, pauseOnError)
 		}
 	}
 }
 
-// step takes one page of readings, judges and attests. The cursor moves on only
-// when the page's attestations are decided, so that nothing is left out because
-// a node was down.
+// step takes one page of readings, and those that waited, judges and attests. The
+// cursor moves on only when the page's attestations are decided, so that nothing is
+// left out because a node was down.
 func (w *watcher) step(ctx context.Context) error {
-	if err := w.needOracle(ctx); err != nil {
-		return err
-	}
 	page, err := w.fetch(ctx)
-	if err != nil || len(page) == 0 {
+	if err != nil || len(page)+len(w.waiting) == 0 {
 		return err
 	}
 	if err := w.learnMeters(ctx, page); err != nil {
 		return err
 	}
-	for _, attestation := range attestations(w.market, w.judge(page)) {
-		if err := w.submit(ctx, attestation); err != nil {
+	w.judge.references = w.agent.library.Books()
+	readings := append(slices.Clone(w.waiting), page...)
+	ballots, waiting, decided := w.vote(readings)
+	w.unlogged = append(w.unlogged, decided...)
+	if err := w.note(); err != nil {
+		return err
+	}
+	for _, attestation := range attestations(w.market, ballots) {
+		if err := w.attest(ctx, attestation); err != nil {
 			return err
 		}
 	}
-	w.cursor = uint64(page[len(page)-1].Number)
-	clear(w.cast)
+	w.passed(readings, page, waiting)
 	return nil
 }
 
-// needOracle asks whose the key is, to know its earlier votes when it sees them.
-func (w *watcher) needOracle(ctx context.Context) error {
-	if w.oracle != "" {
-		return nil
+// note brings what was decided to the disk, before anybody hears of it.
+func (w *watcher) note() error {
+	if log := w.agent.config.Decisions; log != nil {
+		if err := log.append(w.unlogged); err != nil {
+			return err
+		}
 	}
-	var keys api.Keys
-	query := url.Values{"key": {w.agent.signer.KeyID().String()}}
-	if err := w.agent.config.Client.Get(ctx, "/v1/keys", query, &keys); err != nil {
-		return fmt.Errorf("asking whose the oracle's key is: %w", err)
-	}
-	if len(keys.Keys) != 1 {
-		return errors.New("a node does not tell whose the oracle's key is")
-	}
-	w.oracle = keys.Keys[0].Principal
+	w.unlogged = nil
 	return nil
+}
+
+// passed moves on behind readings that are done with.
+func (w *watcher) passed(readings, page, waiting []api.Reading) {
+	now := w.agent.skew.now()
+	for _, r := range readings {
+		if b, ok := w.said[uint64(r.Number)]; ok && b.vote != Abstain {
+			w.agent.metrics.voted(w.market, r.AcceptedAt, now)
+		}
+		delete(w.said, uint64(r.Number))
+	}
+	w.waiting = waiting
+	if len(page) > 0 {
+		w.cursor = uint64(page[len(page)-1].Number)
+	}
+	// What was said before a restart and is not live any more comes never again.
+	maps.DeleteFunc(w.said, func(number uint64, _ ballot) bool { return number <= w.cursor })
+	w.agent.metrics.judged.WithLabelValues(w.market).Set(float64(w.cursor))
+	w.agent.metrics.waiting.WithLabelValues(w.market).Set(float64(len(waiting)))
 }
 
 // fetch waits for readings beyond the cursor. Any node's state will do, since an
-// attestation names by hash what it is about; but the first page must show all
-// that this oracle said before it was restarted.
+// attestation names by hash what it is about; but until the agent has caught up, the
+// pages must show all that this oracle said before it was restarted.
 func (w *watcher) fetch(ctx context.Context) ([]api.Reading, error) {
 	consistency := "stale"
-	if w.cursor == 0 {
+	if !w.caughtUp {
 		consistency = "linearizable"
+	}
+	wait := pollSeconds
+	if len(w.waiting) > 0 {
+		wait = waitingSeconds
 	}
 	var page api.Readings
 	err := w.agent.config.Client.Get(ctx, "/v1/readings", url.Values{
 		"market": {w.market}, "after": {strconv.FormatUint(w.cursor, 10)}, "limit": {strconv.Itoa(pageSize)},
-		"wait": {strconv.Itoa(pollSeconds)}, "consistency": {consistency},
+		"wait": {strconv.Itoa(wait)}, "consistency": {consistency},
 	}, &page)
 	if err != nil {
 		return nil, fmt.Errorf("asking for readings: %w", err)
 	}
+	w.caughtUp = w.caughtUp || len(page.Readings) < pageSize
+	w.agent.hear(w.market)
+	w.agent.metrics.newest.WithLabelValues(w.market).Set(float64(page.Last))
 	return page.Readings, nil
+}
+
+func (a *Agent) hear(market string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.heard[market] = time.Now()
 }
 
 // learnMeters asks for the list of meters when a reading names one that is not

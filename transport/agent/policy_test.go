@@ -7,8 +7,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/tallyvault/tallyvault/transport/api"
 )
 
 const examplePolicy = `{
@@ -60,7 +58,9 @@ func TestPolicyIsReadAndWritten(t *testing.T) {
 	}
 }
 
-func TestPolicyOfTheDocumentation(t *testing.T) {
+// documented is the example in doc.go.
+func documented(t *testing.T) string {
+	t.Helper()
 	text, err := os.ReadFile("doc.go")
 	if err != nil {
 		t.Fatal(err)
@@ -77,144 +77,106 @@ func TestPolicyOfTheDocumentation(t *testing.T) {
 			break
 		}
 	}
-	if p, err := ParsePolicy([]byte(example.String())); err != nil || len(p.Rules) != 2 {
-		t.Errorf("the example in doc.go is no policy: %v\n%s", err, example.String())
+	return example.String()
+}
+
+func TestPolicyOfTheDocumentation(t *testing.T) {
+	if p, err := ParsePolicy([]byte(documented(t))); err != nil || len(p.Rules) != 2 || p.Rules[0].Dark == nil || p.Rules[1].Reference == nil {
+		t.Errorf("the example in doc.go is no policy: %v", err)
 	}
 }
 
-func TestPoliciesThatAreRefused(t *testing.T) {
-	for name, text := range map[string]string{
-		"empty":             ``,
-		"no object":         `[]`,
-		"no rules":          `{"default": "accept"}`,
-		"unknown default":   `{"default": "maybe", "rules": [{"market": "energy", "meter": "*"}]}`,
-		"misspelt limit":    `{"rules": [{"market": "energy", "meter": "*", "max_delta_per_hours": "1"}]}`,
-		"number as number":  `{"rules": [{"market": "energy", "meter": "*", "max_delta_per_hour": 1}]}`,
-		"number with zeros": `{"rules": [{"market": "energy", "meter": "*", "max_delta_per_hour": "01"}]}`,
-		"negative number":   `{"rules": [{"market": "energy", "meter": "*", "max_delta_per_hour": "-1"}]}`,
-		"no market":         `{"rules": [{"meter": "*"}]}`,
-		"market no id":      `{"rules": [{"market": "Energy!", "meter": "*"}]}`,
-		"no meter":          `{"rules": [{"market": "energy"}]}`,
-		"bad pattern":       `{"rules": [{"market": "energy", "meter": "[a"}]}`,
-		"bounds crossed":    `{"rules": [{"market": "energy", "meter": "*", "min_register": "2", "max_register": "1"}]}`,
-		"bad duration":      `{"rules": [{"market": "energy", "meter": "*", "max_staleness": "a day"}]}`,
-		"negative duration": `{"rules": [{"market": "energy", "meter": "*", "max_staleness": "-1h"}]}`,
-		"night of nothing":  `{"rules": [{"market": "energy", "meter": "*", "night": {"from": "22:00", "to": "22:00", "utc_offset": "Z", "max_delta": "0"}}]}`,
-		"night hour 25":     `{"rules": [{"market": "energy", "meter": "*", "night": {"from": "25:00", "to": "04:00", "utc_offset": "Z", "max_delta": "0"}}]}`,
-		"night hour 7":      `{"rules": [{"market": "energy", "meter": "*", "night": {"from": "7:00", "to": "04:00", "utc_offset": "Z", "max_delta": "0"}}]}`,
-		"offset":            `{"rules": [{"market": "energy", "meter": "*", "night": {"from": "22:00", "to": "04:00", "utc_offset": "10", "max_delta": "0"}}]}`,
-		"duplicate":         `{"default": "accept", "default": "reject", "rules": [{"market": "energy", "meter": "*"}]}`,
-		"too long":          strings.Repeat(" ", maxPolicyBytes+1),
-	} {
-		if p, err := ParsePolicy([]byte(text)); err == nil {
-			t.Errorf("%s: read as %+v", name, p)
+// The example policies that are shipped are valid, and their comments say what for.
+func TestShippedPolicies(t *testing.T) {
+	files, err := filepath.Glob("../../deploy/examples/oracle_policy*.json")
+	if err != nil || len(files) < 2 {
+		t.Fatal(files, err)
+	}
+	for _, file := range files {
+		if file == schemaFile {
+			continue
 		}
-	}
-}
-
-func TestJudge(t *testing.T) {
-	p := examples(t)
-	at := func(text string) int64 {
-		moment, err := time.Parse(time.RFC3339, text)
+		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return moment.UnixMilli()
+		if p, err := ReadPolicy(file); err != nil || p.Comment == "" || !valid(t, string(text)) {
+			t.Errorf("%s: %v", file, err)
+		}
 	}
-	// 10:00 at +10:00 is midnight in UTC.
-	noon := at("2026-01-10T12:00:00+10:00")
-	half := int64(30 * 60_000)
-	reading := func(meter string, value uint64, earlier *register) claim {
-		return claim{market: "energy", meter: meter, register: register{value, noon}, acceptedAt: noon, earlier: earlier, known: true}
+}
+
+// ruled puts a member into a rule that is otherwise fine.
+func ruled(member string) string {
+	return "{\n  \"references\": {\"r\": {\"file\": \"r.csv\"}},\n  \"rules\": [\n    {\"market\": \"energy\", \"meter\": \"*\"},\n    {\"market\": \"energy\", \"meter\": \"*\", " + member + "}]}"
+}
+
+func TestPoliciesThatAreRefused(t *testing.T) {
+	tests := []struct{ name, text, want string }{
+		{"empty", ``, "line 1, column 1: the policy ends too soon"},
+		{"blank", "\n  \n", "line 3, column 1: the policy ends too soon"},
+		{"cut off", "{\"rules\": [", "line 1, column 12"},
+		{"no object", `[]`, "line 1, column 1: a list does not belong here"},
+		{"no JSON", "{\n  rules: []}", "line 2, column 3: "},
+		{"two objects", "{\"rules\": []}\n{}", "line 2, column 1: "},
+		{"no rules", `{"default": "accept"}`, "line 1, column 1: rules: it is missing"},
+		{"empty rules", `{"rules": []}`, "line 1, column 2: rules: there are no rules"},
+		{"half a night", ruled(`"night": {"from": "22:00", "to": "04:00"}`), "line 5, column 40: rule 2: night.utc_offset: it is missing"},
+		{"null", "{\n\"rules\": null}", "line 2, column 10: rules: null is no value"},
+		{"unknown default", "{\n \"default\": \"maybe\", \"rules\": [{\"market\": \"energy\", \"meter\": \"*\"}]}", `line 2, column 2: default: "maybe" is no vote: want abstain, accept or reject`},
+		{"misspelt limit", ruled(`"max_delta_per_hours": "1"`), "line 5, column 40: rule 2: max_delta_per_hours: there is no such member"},
+		{"wrong case", ruled(`"Night": {}`), "rule 2: Night: there is no such member"},
+		{"number as number", ruled(`"max_delta_per_hour": 1`), "line 5, column 62: rule 2: max_delta_per_hour: a number does not belong here"},
+		{"number with zeros", ruled(`"max_delta_per_hour": "01"`), "line 5, column 62: rule 2: max_delta_per_hour: "},
+		{"negative number", ruled(`"max_delta_per_hour": "-1"`), "rule 2: max_delta_per_hour: "},
+		{"duplicate", ruled(`"meter": "a"`), "line 5, column 40: rule 2: meter: duplicate"},
+		{"no market", `{"rules": [{"meter": "*"}]}`, "line 1, column 12: rule 1: market: it is missing"},
+		{"market no id", `{"rules": [{"market": "Energy!", "meter": "*"}]}`, `line 1, column 13: rule 1: market: "Energy!" is not the id of a market`},
+		{"no meter", `{"rules": [{"market": "energy"}]}`, "rule 1: meter: it is missing"},
+		{"bad pattern", `{"rules": [{"market": "energy", "meter": "[a"}]}`, "rule 1: meter: the pattern"},
+		{"bounds crossed", ruled(`"min_register": "2", "max_register": "1"`), "line 5, column 40: rule 2: min_register: 2 is above max_register 1"},
+		{"bad duration", ruled(`"max_staleness": "a day"`), `rule 2: max_staleness: "a day" is not a duration like 26h or 90m`},
+		{"negative duration", ruled(`"max_staleness": "-1h"`), "rule 2: max_staleness: a duration must not be negative"},
+		{"night of nothing", ruled(`"night": {"from": "22:00", "to": "22:00", "utc_offset": "Z", "max_delta": "0"}`), "rule 2: night.to: it begins and ends at the same time"},
+		{"night hour 25", ruled(`"night": {"from": "25:00", "to": "04:00", "utc_offset": "Z", "max_delta": "0"}`), `rule 2: night.from: "25:00" is not a time of day like 22:00`},
+		{"night hour 7", ruled(`"night": {"from": "7:00", "to": "04:00", "utc_offset": "Z", "max_delta": "0"}`), `rule 2: night.from: "7:00" is not a time of day`},
+		{"offset", ruled(`"night": {"from": "22:00", "to": "04:00", "utc_offset": "10", "max_delta": "0"}`), `rule 2: night.utc_offset: "10" is not an offset`},
+		{"dark without a site", ruled(`"dark": {"sun_below": -6, "max_delta": "0"}`), "rule 2: dark: the sun's elevation needs a site"},
+		{"site in space", ruled(`"site": {"latitude": 91, "longitude": 181}`), "rule 2: site.latitude: 91 degrees: want -90 to 90"},
+		{"run of one", ruled(`"stale_run": {"readings": 1}`), "rule 2: stale_run.readings: 1: want 2 to 10000"},
+		{"run in hours and sun", ruled(`"site": {"latitude": 1, "longitude": 1}, "stale_run": {"readings": 3, "sun_above": 5, "between": {"from": "10:00", "to": "14:00", "utc_offset": "Z"}}`), "rule 2: stale_run.sun_above: between says already"},
+		{"run in the sun of nowhere", ruled(`"stale_run": {"readings": 3, "sun_above": 5}`), "rule 2: stale_run.sun_above: the sun's elevation needs a site"},
+		{"run accepts", ruled(`"stale_run": {"readings": 3, "vote": "accept"}`), `rule 2: stale_run.vote: "accept": want reject or abstain`},
+		{"repeats of two", ruled(`"repeated_deltas": {"readings": 2}`), "rule 2: repeated_deltas.readings: 2: want 3 to 10000"},
+		{"hold of abstentions", ruled(`"repeated_deltas": {"readings": 3, "hold": true, "vote": "abstain"}`), "rule 2: repeated_deltas.hold: only what is rejected"},
+		{"outlier of nothing", ruled(`"outlier": {"steps": 2, "deviations": 0, "margin_per_hour": "0"}`), "rule 2: outlier.steps: 2: want 3 to 4096"},
+		{"outlier of fewer", ruled(`"outlier": {"steps": 5, "at_least": 6, "deviations": 1, "margin_per_hour": "0"}`), "rule 2: outlier.at_least: 6: want 3 to steps, 5"},
+		{"unknown reference", ruled(`"reference": {"series": "s", "tolerance": "0"}`), `rule 2: reference.series: the policy has no reference "s"`},
+		{"waits for ever", ruled(`"reference": {"series": "r", "tolerance": "0", "wait": "25h"}`), "rule 2: reference.wait: want 0s to 24h"},
+		{"reference from nowhere", `{"references": {"r": {}}, "rules": [{"market": "a", "meter": "*"}]}`, "line 1, column 17: references.r: want file or url"},
+		{"reference over http", `{"references": {"r": {"url": "http://example.org/"}}, "rules": [{"market": "a", "meter": "*"}]}`, "references.r.url: \"http://example.org/\": want an https URL"},
+		{"reference with a password", `{"references": {"r": {"url": "https://a:b@example.org/"}}, "rules": [{"market": "a", "meter": "*"}]}`, "references.r.url"},
+		{"reference in XML", `{"references": {"r": {"file": "x", "format": "xml"}}, "rules": [{"market": "a", "meter": "*"}]}`, `references.r.format: "xml": want csv or json`},
+		{"too long", strings.Repeat(" ", maxPolicyBytes+1), "more than 1048576 bytes"},
 	}
-	before := func(value uint64) *register { return &register{value, noon - half} }
-	tests := []struct {
-		name  string
-		claim claim
-		vote  Vote
-		why   string
-	}{
-		{"within the rate", reading("pv-1", 4000, before(1000)), Accept, ""},
-		{"above the rate", reading("pv-1", 4001, before(1000)), Reject, "an hour"},
-		{"nothing added", reading("pv-1", 1000, before(1000)), Accept, ""},
-		{"first register", reading("pv-1", 123_456_789, nil), Accept, "first"},
-		{"step too long ago for the rate", reading("pv-1", 41_001, &register{1000, noon - 24*hourMs}), Reject, "step"},
-		{"step just right", reading("pv-1", 41_000, &register{1000, noon - 24*hourMs}), Accept, ""},
-		{"decrease", reading("pv-1", 999, before(1000)), Reject, "below the earlier"},
-		{"decrease allowed", reading("lab-1", 999, before(1000)), Accept, "decrease"},
-		{"below the least register", reading("home-1", 4, before(4)), Reject, "below 5"},
-		{"above the greatest register", reading("home-1", 1_000_000, nil), Reject, "above 999999"},
-		{"rate of another rule", reading("home-1", 8500, before(1000)), Accept, ""},
-		{"pattern of one character", reading("home-12", 8500, before(1000)), Abstain, "no rule"},
-		{"no rule", reading("car-1", 1, nil), Abstain, "no rule"},
-		{"overflow", reading("pv-1", ^uint64(0), before(0)), Reject, "step"},
-		{"same moment", reading("home-1", 1001, &register{1000, noon}), Reject, "an hour"},
-		{"another market", claim{market: "storage", meter: "pv-1", known: true}, Abstain, "no rule"},
-		{"unknown meter", claim{market: "energy", meter: "pv-1"}, Reject, "not registered"},
-	}
-	night := func(from, to string, added uint64) claim {
-		c := reading("pv-1", 1000+added, &register{1000, at(from)})
-		c.measuredAt = at(to)
-		c.acceptedAt = c.measuredAt
-		return c
-	}
-	tests = append(tests, []struct {
-		name  string
-		claim claim
-		vote  Vote
-		why   string
-	}{
-		{"counts at night", night("2026-01-10T23:00:00+10:00", "2026-01-11T00:30:00+10:00", 1), Reject, "night"},
-		{"silent at night", night("2026-01-10T23:00:00+10:00", "2026-01-11T00:30:00+10:00", 0), Accept, ""},
-		{"the whole night", night("2026-01-10T22:00:00+10:00", "2026-01-11T04:00:00+10:00", 1), Reject, "night"},
-		{"begins before the night", night("2026-01-10T21:59:00+10:00", "2026-01-10T23:00:00+10:00", 1), Accept, ""},
-		{"ends after the night", night("2026-01-11T03:00:00+10:00", "2026-01-11T04:01:00+10:00", 1), Accept, ""},
-		{"by day", night("2026-01-10T12:00:00+10:00", "2026-01-10T12:30:00+10:00", 1), Accept, ""},
-		{"a day and a night", night("2026-01-09T23:00:00+10:00", "2026-01-10T23:30:00+10:00", 1), Accept, ""},
-		{"night by another offset", night("2026-01-10T23:00:00Z", "2026-01-10T23:30:00Z", 1), Accept, ""},
-	}...)
-	stale := reading("pv-1", 1001, before(1000))
-	stale.acceptedAt = noon + 26*hourMs + 1
-	tests = append(tests, struct {
-		name  string
-		claim claim
-		vote  Vote
-		why   string
-	}{"stale", stale, Reject, "measured"})
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			v := p.judge(tt.claim)
-			if v.vote != tt.vote || !strings.Contains(v.why, tt.why) {
-				t.Errorf("%s (%s), want %s (%s)", v.vote, v.why, tt.vote, tt.why)
+			p, err := ParsePolicy([]byte(tt.text))
+			if err == nil {
+				t.Fatalf("read as %+v", p)
+			}
+			if !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("said: %v\nwant: %s", err, tt.want)
 			}
 		})
 	}
 }
 
-func TestDefaults(t *testing.T) {
-	for _, want := range []Vote{Abstain, Accept, Reject} {
-		p := Policy{Default: want, Rules: []Rule{{Market: "energy", Meter: "pv-*"}}}
-		if v := p.judge(claim{market: "energy", meter: "car-1", known: true}); v.vote != want {
-			t.Errorf("default %s voted %s", want, v.vote)
-		}
-		if v := p.judge(claim{market: "energy", meter: "car-1"}); v.vote != Abstain {
-			t.Errorf("an unknown meter got %s", v.vote)
-		}
-	}
-}
-
-func TestFirstMatchingRuleDecides(t *testing.T) {
-	strict, lax := api.Uint64(1), api.Uint64(1000)
-	p := Policy{Default: Abstain, Rules: []Rule{
-		{Market: "energy", Meter: "pv-1", MaxRegister: &lax}, {Market: "energy", Meter: "*", MaxRegister: &strict},
-	}}
-	for meter, want := range map[string]Vote{"pv-1": Accept, "pv-2": Reject} {
-		if v := p.judge(claim{market: "energy", meter: meter, register: register{value: 500}, known: true}); v.vote != want {
-			t.Errorf("%s: %s, want %s", meter, v.vote, want)
-		}
-	}
-	if got := p.Markets(); len(got) != 1 || got[0] != "energy" {
-		t.Errorf("markets %v", got)
+// All that is wrong is said at once.
+func TestEveryFlawIsNamed(t *testing.T) {
+	_, err := ParsePolicy([]byte(ruled(`"min_register": "2", "max_register": "1", "site": {"latitude": 91, "longitude": 181}`)))
+	if err == nil || strings.Count(err.Error(), "line 5") != 3 {
+		t.Errorf("said: %v", err)
 	}
 }
 
@@ -234,6 +196,9 @@ func FuzzPolicy(f *testing.F) {
 		if _, err := ParsePolicy(again); err != nil {
 			t.Fatalf("%v\n%s", err, again)
 		}
-		p.judge(claim{market: "a", meter: "m", register: register{7, 1 << 40}, earlier: &register{3, 1}, known: true})
+		j := NewJudge(p, nil)
+		for i := range int64(5) {
+			j.Verdict(Claim{Market: "a", Meter: "m", Register: Register{uint64(7 * i), 1<<40 + i*hourMs}, Base: &Register{3, 1}})
+		}
 	})
 }

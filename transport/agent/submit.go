@@ -30,9 +30,50 @@ func (s *clockSkew) learn(r *client.Refused) {
 	}
 }
 
-// submit brings an attestation to its outcome. A refusal that says that these
-// votes cannot count is logged and leaves them; an error means that the page is
-// to be tried again.
+// errOutOfReach says that a part of an attestation is about readings that cannot
+// be voted on any more, or are others than a node had said.
+var errOutOfReach = errors.New("an attestation is about readings that are out of reach")
+
+// attest brings an attestation to its outcome. What is out of reach is left; so
+// that it takes no other vote along, its ranges are tried apart.
+func (w *watcher) attest(ctx context.Context, attestation fsm.Attest) error {
+	err := w.submit(ctx, attestation)
+	if !errors.Is(err, errOutOfReach) {
+		return err
+	}
+	if len(attestation.Ranges) == 1 {
+		w.agent.metrics.attested(w.market, "refused")
+		w.log.Error("an attestation was refused", "from", attestation.Ranges[0].From, "to", attestation.Ranges[0].To, "error", err)
+		return nil
+	}
+	half := len(attestation.Ranges) / 2
+	for _, ranges := range [][]fsm.AttestedRange{attestation.Ranges[:half], attestation.Ranges[half:]} {
+		if err := w.attest(ctx, within(attestation, ranges)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// within is the part of an attestation that is about some of its ranges.
+func within(a fsm.Attest, ranges []fsm.AttestedRange) fsm.Attest {
+	from, to := ranges[0].From, ranges[len(ranges)-1].To
+	out := fsm.Attest{Market: a.Market, Ranges: ranges}
+	for _, n := range a.Rejects {
+		if n >= from && n <= to {
+			out.Rejects = append(out.Rejects, n)
+		}
+	}
+	for _, v := range a.Values {
+		if v.Number >= from && v.Number <= to {
+			out.Values = append(out.Values, v)
+		}
+	}
+	return out
+}
+
+// submit brings an attestation to its outcome. An error that is not errOutOfReach
+// means that the page is to be tried again.
 func (w *watcher) submit(ctx context.Context, attestation fsm.Attest) error {
 	for range maxRebuilds {
 		if err := w.needNonce(ctx); err != nil {
@@ -51,19 +92,19 @@ func (w *watcher) submit(ctx context.Context, attestation fsm.Attest) error {
 			w.nonce++
 		}
 		if refused == nil {
+			w.agent.metrics.attested(w.market, "accepted")
 			w.log.Debug("attested", "ranges", len(attestation.Ranges), "rejects", len(attestation.Rejects), "result", outcome.Result)
 			return nil
 		}
-		again, err := w.refused(refused, attestation)
-		if !again || err != nil {
+		if err := w.refused(refused); err != nil {
 			return err
 		}
 	}
 	return errors.New("an attestation was refused again and again")
 }
 
-// refused says whether to sign the attestation anew.
-func (w *watcher) refused(r *client.Refused, attestation fsm.Attest) (again bool, err error) {
+// refused says why not to sign the attestation anew; nil is to do it.
+func (w *watcher) refused(r *client.Refused) error {
 	code := fsm.Code(r.Code)
 	if code == fsm.LimitExceeded && r.Fields["limit"] == "nonce_gap" {
 		code = fsm.NonceReplay
@@ -71,18 +112,15 @@ func (w *watcher) refused(r *client.Refused, attestation fsm.Attest) (again bool
 	switch code {
 	case fsm.NonceReplay:
 		w.nonce = 0 // another process uses the lane, or this one lost count
-		return true, nil
+		return nil
 	case fsm.Expired, fsm.TimestampSkew:
 		w.agent.skew.learn(r)
-		return true, nil
+		return nil
 	case fsm.UnknownKey, fsm.KeyRevoked, fsm.Unauthorized, fsm.WrongCluster, fsm.WrongEra, fsm.SignatureInvalid:
 		// These may be put right from outside, while the readings are live.
-		return false, r
+		return r
 	default:
-		// The readings' numbers are out of reach by now, or mean other readings than
-		// this node had said: nothing that the same votes could change.
-		w.log.Error("an attestation was refused", "from", attestation.Ranges[0].From, "refusal", r)
-		return false, nil
+		return fmt.Errorf("%w: %w", errOutOfReach, r)
 	}
 }
 
