@@ -10,20 +10,32 @@
 // ZIP-215 alone would let a small-order key sign every message. Therefore
 // CheckPublicKey stands before a key enters the key table: it must decode
 // canonically, must not be of small order and must be free of torsion.
+//
+// A signature (R, s) of a message under the key A is good when s is below the
+// group's order, R decodes, canonically or not, and with k = SHA-512(R, A, message)
+//
+//	[8]([s]B - [k]A - R) = 0
+//
+// A [Batch] asks that of a random combination of many: with 128 random bits z for
+// each signature,
+//
+//	[8](-[sum z s]B + sum [z]R + sum over distinct keys [sum z k]A) = 0
+//
+// The library's own batch has a term for the key of each signature. A provider
+// signs for thousands of meters with one key, and terms of one key are one term:
+// that is a quarter to a half of the work.
 package signature
 
 import (
+	"crypto/sha512"
 	"errors"
-	"io"
 
 	"github.com/oasisprotocol/curve25519-voi/curve"
-	"github.com/oasisprotocol/curve25519-voi/primitives/ed25519"
+	"github.com/oasisprotocol/curve25519-voi/curve/scalar"
 )
 
 // Size is the length of a signature in bytes.
-const Size = ed25519.SignatureSize
-
-var zip215 = &ed25519.Options{Verify: ed25519.VerifyOptionsZIP_215}
+const Size = 64
 
 // Why a public key may not be registered.
 var (
@@ -34,8 +46,8 @@ var (
 
 // PublicKey is a checked key, expanded for fast verification.
 type PublicKey struct {
-	raw      [32]byte
-	expanded *ed25519.ExpandedPublicKey
+	raw   [32]byte
+	minus *curve.ExpandedEdwardsPoint // -A, with its table of multiples
 }
 
 // CheckPublicKey decodes a raw public key under the registration rule.
@@ -54,11 +66,12 @@ func CheckPublicKey(raw [32]byte) (*PublicKey, error) {
 	if !point.IsTorsionFree() {
 		return nil, ErrKeyTorsion
 	}
-	expanded, err := ed25519.NewExpandedPublicKey(raw[:])
-	if err != nil {
-		return nil, ErrKeyEncoding
-	}
-	return &PublicKey{raw: raw, expanded: expanded}, nil
+	return expand(raw, &point), nil
+}
+
+func expand(raw [32]byte, point *curve.EdwardsPoint) *PublicKey {
+	var minus curve.EdwardsPoint
+	return &PublicKey{raw: raw, minus: curve.NewExpandedEdwardsPoint(minus.Neg(point))}
 }
 
 // Raw is the key's 32-byte encoding.
@@ -66,26 +79,41 @@ func (k *PublicKey) Raw() [32]byte { return k.raw }
 
 // Verify checks one signature.
 func (k *PublicKey) Verify(message []byte, sig *[Size]byte) bool {
-	return ed25519.VerifyExpandedWithOptions(k.expanded, message, sig[:], zip215)
+	c, ok := open(k, message, sig)
+	return ok && c.holds()
 }
 
-// Batch checks many signatures together. It accepts exactly what Verify accepts.
-type Batch struct{ verifier *ed25519.BatchVerifier }
-
-// NewBatch makes room for n signatures.
-func NewBatch(n int) *Batch {
-	return &Batch{ed25519.NewBatchVerifierWithCapacity(n)}
+// A claim is a signature taken apart: that [s]B = R + [k]A.
+type claim struct {
+	key  *PublicKey
+	r    curve.EdwardsPoint
+	s, k scalar.Scalar
 }
 
-// Add puts one signature into the batch.
-func (b *Batch) Add(k *PublicKey, message []byte, sig *[Size]byte) {
-	b.verifier.AddExpandedWithOptions(k.expanded, message, sig[:], zip215)
+// open takes a signature apart, if that can be done.
+func open(key *PublicKey, message []byte, sig *[Size]byte) (c claim, ok bool) {
+	c.key = key
+	if !scalar.ScMinimalVartime(sig[32:]) {
+		return c, false
+	}
+	compressed := curve.CompressedEdwardsY(sig[:32])
+	if _, err := c.r.SetCompressedY(&compressed); err != nil {
+		return c, false
+	}
+	if _, err := c.s.SetBytesModOrder(sig[32:]); err != nil {
+		return c, false
+	}
+	h := sha512.New()
+	h.Write(sig[:32])
+	h.Write(key.raw[:])
+	h.Write(message)
+	var sum [sha512.Size]byte
+	_, err := c.k.SetBytesModOrderWide(h.Sum(sum[:0]))
+	return c, err == nil
 }
 
-// Verify returns one verdict for each signature in the order of Add. The
-// random bytes blind the linear combination; they never change a verdict but
-// with a probability of 2^-128.
-func (b *Batch) Verify(random io.Reader) []bool {
-	_, each := b.verifier.Verify(random)
-	return each
+// holds checks one claim by itself.
+func (c *claim) holds() bool {
+	var off curve.EdwardsPoint
+	return off.ExpandedTripleScalarMulBasepointVartime(&c.k, c.key.minus, &c.s, &c.r).IsSmallOrder()
 }
