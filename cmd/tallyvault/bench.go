@@ -35,7 +35,7 @@ a put for --batch 1 and else a transaction of as many puts as a batch has readin
    tallyvault bench --dir /var/tmp/bench --vs-etcd http://127.0.0.1:2379 --json
 
 --pending shows the memory that so many open readings take, --leaves whether a long
-journal makes anything slower.
+journal makes anything slower, and with --hold a state that has grown with it.
 
 With --target it drives a running cluster instead, where it registers a provider,
 a payer and meters with the keys of as many admins as the threshold asks for:
@@ -60,7 +60,8 @@ Exits with 1 if readings were lost or refused.`,
 			&cli.StringFlag{Name: "profiles", Usage: "`DIR` for profiles of processor and memory of the nodes, and of this process"},
 			&cli.StringSliceFlag{Name: "vs-etcd", Usage: "client `URL` of an etcd cluster that gets as many puts of the same bytes, in turns; repeatable"},
 			&cli.IntFlag{Name: "pending", Usage: "let the first phase go on until so many readings are open, instead of --for"},
-			&cli.IntFlag{Name: "leaves", Usage: "then settle until the journal has so many leaves, and measure the first phase again"},
+			&cli.IntFlag{Name: "leaves", Usage: "then settle until the journal has so many leaves, release it all, and measure the first phase again"},
+			&cli.BoolFlag{Name: "hold", Usage: "with --leaves: close and release nothing before that"},
 			jsonFlag(),
 			&cli.StringSliceFlag{Name: "target", Usage: "`URL` of the API of a running cluster's node, repeatable"},
 			genesisFlag("its target's, with --target"),
@@ -79,7 +80,7 @@ func runBench(c *cli.Context) error {
 	config := bench.Config{
 		Dir: c.String("dir"), Nodes: c.Int("nodes"), Batch: c.Int("batch"), Clients: c.Int("clients"),
 		Meters: c.Int("meters"), For: c.Duration("for"), Profiles: c.String("profiles"),
-		VsEtcd: c.StringSlice("vs-etcd"), Pending: c.Int("pending"), Leaves: c.Int("leaves"),
+		VsEtcd: c.StringSlice("vs-etcd"), Pending: c.Int("pending"), Leaves: c.Int("leaves"), Hold: c.Bool("hold"),
 		Version: version(), Progress: benchProgress(c),
 	}
 	if targets := c.StringSlice("target"); len(targets) > 0 {
@@ -113,7 +114,7 @@ func runBench(c *cli.Context) error {
 
 // targetOf reads what it takes to drive somebody else's cluster.
 func targetOf(c *cli.Context, urls []string, config *bench.Config) error {
-	for _, flag := range []string{"dir", "nodes", "pending", "leaves"} {
+	for _, flag := range []string{"dir", "nodes", "pending", "leaves", "hold"} {
 		if c.IsSet(flag) {
 			return usage("--%s is for a cluster of the bench's own; with --target there is none", flag)
 		}

@@ -48,8 +48,12 @@ type Config struct {
 	// time it takes, to see the memory that they take; 0 for the time that For says.
 	Pending int
 	// Leaves lets settlements go on behind the second phase until the journal has so
-	// many leaves, and then measures the first phase again; 0 for neither.
+	// many leaves and nothing is open or held any more, and then measures the first
+	// phase again; 0 for neither.
 	Leaves int
+	// Hold leaves what the first phase sent open and keeps what was settled in its
+	// dispute window, so that the state grows with the journal.
+	Hold bool
 
 	Version  string
 	Progress Progress
@@ -100,6 +104,8 @@ func (c *Config) normal() error {
 		return fmt.Errorf("%d pending readings: want up to %d", c.Pending, oracle.MaxLiveReadings)
 	case c.Leaves < 0 || c.Leaves > MaxLeaves:
 		return fmt.Errorf("%d leaves: want up to %d", c.Leaves, MaxLeaves)
+	case c.Hold && c.Leaves == 0:
+		return errors.New("holding settlements is for a journal that is made long, with a number of leaves")
 	case len(c.Target) > 0:
 		return c.checkTarget()
 	case c.Dir == "":

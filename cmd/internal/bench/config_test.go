@@ -33,6 +33,7 @@ func TestConfig(t *testing.T) {
 		{"too long", func(c *Config) { c.For = MaxFor + 1 }, 0, "duration"},
 		{"too many pending", func(c *Config) { c.Pending = oracle.MaxLiveReadings + 1 }, 0, "pending"},
 		{"too many leaves", func(c *Config) { c.Leaves = MaxLeaves + 1 }, 0, "leaves"},
+		{"hold without leaves", func(c *Config) { c.Hold = true }, 0, "a journal that is made long"},
 		{"no directory", func(c *Config) { c.Dir = "" }, 0, "no directory"},
 		{"target with leaves", func(c *Config) { c.Target, c.Leaves = []string{"https://a"}, 1 }, 0, "of the bench's own"},
 		{"target without genesis", func(c *Config) { c.Target = []string{"https://a"} }, 0, "takes its genesis"},

@@ -28,8 +28,11 @@
 //
 // With Pending, phase ingest goes on until so many readings are open, and the memory
 // of each node is what it holds then. With Leaves, phase settle goes on until the
-// journal is so long, and phase ingest is measured again. Spans tell what was answered
-// in every ten seconds of a phase's clock, so that a slow end shows.
+// journal is so long, the readings of phase ingest are attested to, too, and once
+// nothing is open or held any more, phase ingest is measured again. With Hold the state
+// stays as large as it has become: readings open, settlements within a dispute window
+// of days. Spans tell what was answered in every ten seconds of a phase's clock, so
+// that a slow end shows.
 //
 // # What would make the figures lie
 //

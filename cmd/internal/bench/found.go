@@ -33,6 +33,9 @@ func found(c Config) (*site, error) {
 	// Two oracles of three are enough, so that none holds the others up.
 	row.QuorumThresholdPpm = 600_000
 	row.MaxPendingPerMeter, row.MaxLiveReadings = oracle.MaxPendingPerMeter, oracle.MaxLiveReadings
+	if c.Leaves > 0 && !c.Hold {
+		row.DisputeWindowBlocks = shortWindow
+	}
 	g.Markets = nil
 	for _, market := range []string{ingestMarket, settleMarket} {
 		row.Market = market

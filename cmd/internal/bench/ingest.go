@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"path/filepath"
 	"runtime"
 	"time"
 )
@@ -77,7 +78,7 @@ func (r rig) ingest(ctx context.Context, s *Summary) (held int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	if err := p.heaps(ctx); err != nil {
+	if err := p.heaps(ctx, ""); err != nil {
 		return 0, err
 	}
 	after, err := p.diskUsed()
@@ -114,7 +115,12 @@ func (p *phase) finally(ctx context.Context) (*tally, *histogram, error) {
 // again measures what ingest measured, with the journal as long as it is now.
 func (r rig) again(ctx context.Context, s *Summary, held int) error {
 	p := r.intake("j")
-	p.held = held
+	if r.config.Hold {
+		p.held = held
+	}
+	if r.config.Profiles != "" {
+		p.profiles = filepath.Join(r.config.Profiles, "again")
+	}
 	if _, err := p.enrol(ctx, s); err != nil {
 		return err
 	}
@@ -136,8 +142,12 @@ func (r rig) again(ctx context.Context, s *Summary, held int) error {
 	a.Readings, a.Seconds = t.accepted, p.elapsed.Round(time.Millisecond).Seconds()
 	a.ReadingsPerS = float64(t.accepted) / p.elapsed.Seconds()
 	a.P50Ms, a.P99Ms = milliseconds(t.latency.quantile(50)), milliseconds(t.latency.quantile(99))
-	a.Spans, s.Again = p.spans.list(), a
-	return err
+	a.Spans, a.DriverCPU, a.NodeUsage = p.spans.list(), p.driver, p.nodes()
+	s.Again = a
+	if err != nil {
+		return err
+	}
+	return p.heaps(ctx, "again")
 }
 
 // leaves asks how long the journal is.
@@ -171,10 +181,17 @@ func (s *Summary) ingested(p *phase, t *tally, final *histogram, grown int64) {
 	if p.beside != nil {
 		s.Etcd = p.beside.summary()
 	}
+	s.NodeUsage = p.nodes()
+}
+
+// nodes says what each node used while the clock ran.
+func (p *phase) nodes() []Node {
+	var out []Node
 	for i, n := range p.site.nodes {
-		s.NodeUsage = append(s.NodeUsage, Node{
+		out = append(out, Node{
 			Node: n.name, Leader: i == p.leader,
 			CPUSeconds: p.used[i].cpuSeconds, RSS: p.used[i].rss, Anonymous: p.used[i].anonymous,
 		})
 	}
+	return out
 }

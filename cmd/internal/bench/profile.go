@@ -75,13 +75,14 @@ func fetch(ctx context.Context, url, path string) error {
 	return errors.Join(err, file.Close())
 }
 
-// heaps writes what each node's memory holds, as of its last collection of garbage.
-func (p *phase) heaps(ctx context.Context) error {
+// heaps writes what each node's memory holds, as of its last collection of garbage,
+// into a directory beside the profiles of the processor.
+func (p *phase) heaps(ctx context.Context, below string) error {
 	if p.config.Profiles == "" || !p.site.own() {
 		return nil
 	}
 	for _, n := range p.site.nodes {
-		err := fetch(ctx, fmt.Sprintf("http://%s/debug/pprof/heap", n.ops), filepath.Join(p.config.Profiles, n.name+".heap.pprof"))
+		err := fetch(ctx, fmt.Sprintf("http://%s/debug/pprof/heap", n.ops), filepath.Join(p.config.Profiles, below, n.name+".heap.pprof"))
 		if err != nil {
 			return fmt.Errorf("heap profile of %s: %w", n.name, err)
 		}

@@ -27,17 +27,16 @@ func (r rig) settle(ctx context.Context, s *Summary) error {
 		rig: r, fleet: newFleet(settleMarket, "s", r.who, r.config.Meters),
 		estimate: settledPerCore * runtime.NumCPU(), open: max(mostOpen, 2*r.config.Meters),
 	}
-	agents, side := errgroup.WithContext(ctx)
-	side, stop := context.WithCancel(side)
-	defer func() {
-		stop()
-		_ = agents.Wait() // Run ends without an error when its context does
-	}()
-	if err := p.site.attest(side, agents); err != nil {
-		return err
+	err := p.attended(ctx, []string{settleMarket}, func() error { return p.attestedTo(ctx, s) })
+	if err == nil && r.config.Leaves > 0 {
+		err = p.lengthen(ctx, s)
 	}
-	go p.follow(side)
-	go p.show(side)
+	s.SettledSpans = p.spans.list()
+	return err
+}
+
+// attestedTo measures, while agents attest.
+func (p *phase) attestedTo(ctx context.Context, s *Summary) error {
 	_, err := p.enrol(ctx, s)
 	if err == nil {
 		err = p.settled(ctx)
@@ -63,42 +62,38 @@ func (r rig) settle(ctx context.Context, s *Summary) error {
 	}
 	s.SettledSeconds = p.elapsed.Round(time.Millisecond).Seconds()
 	s.SettledPerS = float64(s.Settled) / p.elapsed.Seconds()
-	if r.config.Leaves > 0 {
-		err = p.grow(ctx, s)
-	}
-	s.SettledSpans = p.spans.list()
-	return err
+	return nil
 }
 
-// grow goes on until the journal is as long as is wanted. A settled reading makes two
-// leaves, itself and the receipt.
-func (p *phase) grow(ctx context.Context, s *Summary) error {
-	for {
-		leaves, err := p.leaves(ctx)
-		if err != nil || leaves >= uint64(p.config.Leaves) {
-			return err
-		}
-		t, err := p.block(ctx, MaxFor, min(window, (p.config.Leaves-int(leaves)+1)/2))
-		s.note(t)
-		if err != nil {
-			return err
-		}
-		if t.accepted == 0 {
-			return fmt.Errorf("the journal stays at %d leaves", leaves)
-		}
+// attended does something beside agents that attest in markets.
+func (p *phase) attended(ctx context.Context, markets []string, do func() error) error {
+	agents, side := errgroup.WithContext(ctx)
+	side, stop := context.WithCancel(side)
+	defer func() {
+		stop()
+		_ = agents.Wait() // Run ends without an error when its context does
+	}()
+	if err := p.site.attest(side, agents, markets); err != nil {
+		return err
 	}
+	go p.follow(side)
+	go p.show(side)
+	return do()
 }
 
 // attest runs an agent for each oracle until ctx ends.
-func (s *site) attest(ctx context.Context, group *errgroup.Group) error {
+func (s *site) attest(ctx context.Context, group *errgroup.Group, markets []string) error {
+	policy := agent.Policy{Default: agent.Abstain}
+	for _, market := range markets {
+		policy.Rules = append(policy.Rules, agent.Rule{Market: market, Meter: "*"})
+	}
 	for _, key := range s.Oracles {
 		api, err := s.Client(key, s.URLs...)
 		if err != nil {
 			return err
 		}
 		oracle, err := agent.New(agent.Config{
-			Client: api, Key: key, Cluster: s.Genesis.Cluster,
-			Policy: agent.Policy{Default: agent.Abstain, Rules: []agent.Rule{{Market: settleMarket, Meter: "*"}}},
+			Client: api, Key: key, Cluster: s.Genesis.Cluster, Policy: policy,
 		})
 		if err != nil {
 			return err
@@ -159,8 +154,9 @@ func (p *phase) settled(ctx context.Context) error {
 	})
 }
 
-// settlements counts the settlements of a market, whose numbers are dense. None
-// is released during a run: the dispute window is three days.
+// settlements counts the settlements of a market, whose numbers are dense. The first
+// of them may be released; the last is not, if it was made less than a dispute window
+// ago.
 func settlements(ctx context.Context, c *client.Client, market string, most int) (int, error) {
 	low, high := 0, most // there are at least low and at most high
 	for low < high {

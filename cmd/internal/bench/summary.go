@@ -58,6 +58,17 @@ type Again struct {
 	P50Ms         float64 `json:"p50_ms"`
 	P99Ms         float64 `json:"p99_ms"`
 	Spans         []Span  `json:"spans"`
+	DriverCPU     float64 `json:"driver_cpu_seconds"`
+	NodeUsage     []Node  `json:"per_node"`
+}
+
+// cpuPerThousand is the processor time of all nodes for a thousand readings.
+func cpuPerThousand(nodes []Node, readings int) float64 {
+	sum := 0.0
+	for _, n := range nodes {
+		sum += n.CPUSeconds
+	}
+	return 1000 * sum / float64(max(readings, 1))
 }
 
 // Node is what one node used in phase ingest. Where a running process cannot be
@@ -99,6 +110,8 @@ func (s Summary) Tell(out io.Writer) {
 	if a := s.Again; a != nil {
 		say("%.0f readings/s behind %d leaves (%d in %.1f s), answered within %.1f ms (p50), %.1f ms (p99)",
 			a.ReadingsPerS, a.JournalLeaves, a.Readings, a.Seconds, a.P50Ms, a.P99Ms)
+		say("  a thousand of them took %.0f ms of the nodes' processor time, and %.0f ms before", 1000*cpuPerThousand(a.NodeUsage, a.Readings),
+			1000*cpuPerThousand(s.NodeUsage, s.Readings))
 	}
 	if len(s.Refused) > 0 || s.Lost > 0 || len(s.Resent) > 0 {
 		say("  refused %v, lost %d, sent again %v", s.Refused, s.Lost, s.Resent)
