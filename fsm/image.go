@@ -31,11 +31,12 @@ const (
 // image emits every row of the state. A row is only valid during the call.
 func (s *state) image(emit func(row []byte)) {
 	scratch := make([]byte, 0, 4<<10)
+	var builder cryptobyte.Builder // one for all rows: there may be millions
 	row := func(tag uint8, fill func(b *cryptobyte.Builder)) {
-		b := cryptobyte.NewBuilder(scratch[:0])
-		b.AddUint8(tag)
-		fill(b)
-		scratch = b.BytesOrPanic()
+		builder = *cryptobyte.NewBuilder(scratch[:0])
+		builder.AddUint8(tag)
+		fill(&builder)
+		scratch = builder.BytesOrPanic()
 		emit(scratch)
 	}
 	foreign := func(tag uint8) func([]byte) {

@@ -20,33 +20,42 @@ const (
 )
 
 // Image emits the whole state as rows: by table, within a table by market and
-// key. Two states behave alike for ever exactly when their rows are equal.
-// Every row is a slice of its own.
+// key. Two states behave alike for ever exactly when their rows are equal. A
+// row is only valid during the call: a large state has a million of them.
 //
 // What other tables imply is left out and worked out again by Load: how many
 // readings a meter has pending, how many an electorate tallies, and the index
 // of moments.
 func (s *State) Image(emit func(row []byte)) {
-	for _, table := range [...]func(*State, func([]byte)){
+	r := &rowWriter{emit: emit, scratch: make([]byte, 0, 4<<10)}
+	for _, table := range [...]func(*State, *rowWriter){
 		imageMarkets, imageScheduled, imageWeights, imageElectorates,
 		imageProviders, imageMeters, imageIdentities, imageReadings, imageSettlements,
 	} {
-		table(s, emit)
+		table(s, r)
 	}
 }
 
+// A rowWriter builds one row after the other in the same place.
+type rowWriter struct {
+	emit    func([]byte)
+	builder cryptobyte.Builder
+	scratch []byte
+}
+
 // row builds one row and emits it.
-func row(emit func([]byte), tag uint8, fields func(b *cryptobyte.Builder)) {
-	b := cryptobyte.NewBuilder(make([]byte, 0, 256))
-	b.AddUint8(tag)
-	fields(b)
-	emit(b.BytesOrPanic())
+func (r *rowWriter) row(tag uint8, fields func(b *cryptobyte.Builder)) {
+	r.builder = *cryptobyte.NewBuilder(r.scratch[:0])
+	r.builder.AddUint8(tag)
+	fields(&r.builder)
+	r.scratch = r.builder.BytesOrPanic()
+	r.emit(r.scratch)
 }
 
 // each builds a row for every entry of a market's table.
-func each[V any](m *btree.Map[uint64, V], emit func([]byte), tag uint8, market string, fields func(b *cryptobyte.Builder, v V)) {
+func each[V any](m *btree.Map[uint64, V], r *rowWriter, tag uint8, market string, fields func(b *cryptobyte.Builder, v V)) {
 	m.Scan(func(number uint64, v V) bool {
-		row(emit, tag, func(b *cryptobyte.Builder) {
+		r.row(tag, func(b *cryptobyte.Builder) {
 			addString(b, market)
 			b.AddUint64(number)
 			fields(b, v)
@@ -55,9 +64,9 @@ func each[V any](m *btree.Map[uint64, V], emit func([]byte), tag uint8, market s
 	})
 }
 
-func imageMarkets(s *State, emit func([]byte)) {
+func imageMarkets(s *State, r *rowWriter) {
 	for _, b := range s.books {
-		row(emit, tagMarket, func(w *cryptobyte.Builder) {
+		r.row(tagMarket, func(w *cryptobyte.Builder) {
 			addString(w, b.row.ID)
 			addMarket(w, b.row)
 			w.AddUint64(b.newest)
@@ -67,10 +76,10 @@ func imageMarkets(s *State, emit func([]byte)) {
 	}
 }
 
-func imageScheduled(s *State, emit func([]byte)) {
+func imageScheduled(s *State, r *rowWriter) {
 	for _, b := range s.books {
 		for _, next := range b.scheduled {
-			row(emit, tagScheduled, func(w *cryptobyte.Builder) {
+			r.row(tagScheduled, func(w *cryptobyte.Builder) {
 				addString(w, b.row.ID)
 				w.AddUint64(next.epoch)
 				addMarket(w, next.row)
@@ -79,10 +88,10 @@ func imageScheduled(s *State, emit func([]byte)) {
 	}
 }
 
-func imageWeights(s *State, emit func([]byte)) {
+func imageWeights(s *State, r *rowWriter) {
 	for _, b := range s.books {
 		for _, m := range b.weights {
-			row(emit, tagWeight, func(w *cryptobyte.Builder) {
+			r.row(tagWeight, func(w *cryptobyte.Builder) {
 				addString(w, b.row.ID)
 				addString(w, m.Oracle)
 				w.AddUint64(m.Weight)
@@ -91,9 +100,9 @@ func imageWeights(s *State, emit func([]byte)) {
 	}
 }
 
-func imageElectorates(s *State, emit func([]byte)) {
+func imageElectorates(s *State, r *rowWriter) {
 	for _, b := range s.books {
-		each(b.electorates, emit, tagElectorate, b.row.ID, func(w *cryptobyte.Builder, e electorateRow) {
+		each(b.electorates, r, tagElectorate, b.row.ID, func(w *cryptobyte.Builder, e electorateRow) {
 			w.AddUint64(e.Epoch)
 			w.AddUint32(e.ThresholdPpm)
 			w.AddUint8(uint8(len(e.Members)))
@@ -105,9 +114,9 @@ func imageElectorates(s *State, emit func([]byte)) {
 	}
 }
 
-func imageProviders(s *State, emit func([]byte)) {
+func imageProviders(s *State, r *rowWriter) {
 	s.providers.Scan(func(id string, p Provider) bool {
-		row(emit, tagProvider, func(w *cryptobyte.Builder) {
+		r.row(tagProvider, func(w *cryptobyte.Builder) {
 			addString(w, id)
 			addBool(w, p.Active)
 		})
@@ -115,28 +124,28 @@ func imageProviders(s *State, emit func([]byte)) {
 	})
 }
 
-func imageMeters(s *State, emit func([]byte)) {
-	s.meters.Scan(func(_ string, r meterRow) bool {
-		row(emit, tagMeter, func(w *cryptobyte.Builder) {
-			for _, id := range [...]string{r.spec.id, r.spec.market, r.spec.provider, r.spec.payer} {
+func imageMeters(s *State, r *rowWriter) {
+	s.meters.Scan(func(_ string, m meterRow) bool {
+		r.row(tagMeter, func(w *cryptobyte.Builder) {
+			for _, id := range [...]string{m.spec.id, m.spec.market, m.spec.provider, m.spec.payer} {
 				addString(w, id)
 			}
-			w.AddUint64(r.spec.capacity)
-			w.AddUint64(uint64(r.spec.intervalMs))
-			w.AddUint8(r.spec.decimals)
-			addBool(w, r.hasBase)
-			w.AddUint64(r.baseRegister)
-			w.AddUint64(uint64(r.baseMeasuredAt))
-			w.AddUint64(r.remainder)
+			w.AddUint64(m.spec.capacity)
+			w.AddUint64(uint64(m.spec.intervalMs))
+			w.AddUint8(m.spec.decimals)
+			addBool(w, m.hasBase)
+			w.AddUint64(m.baseRegister)
+			w.AddUint64(uint64(m.baseMeasuredAt))
+			w.AddUint64(m.remainder)
 		})
 		return true
 	})
 }
 
-func imageIdentities(s *State, emit func([]byte)) {
+func imageIdentities(s *State, r *rowWriter) {
 	for _, b := range s.books {
 		b.identities.each(b.lastNumber, func(first uint64, run []Identity) {
-			row(emit, tagIdentities, func(w *cryptobyte.Builder) {
+			r.row(tagIdentities, func(w *cryptobyte.Builder) {
 				addString(w, b.row.ID)
 				w.AddUint64(first)
 				w.AddUint8(uint8(len(run)))
@@ -148,31 +157,31 @@ func imageIdentities(s *State, emit func([]byte)) {
 	}
 }
 
-func imageReadings(s *State, emit func([]byte)) {
+func imageReadings(s *State, r *rowWriter) {
 	for _, b := range s.books {
-		each(b.live, emit, tagReading, b.row.ID, func(w *cryptobyte.Builder, r liveRow) {
-			w.AddBytes(r.sub.identity[:])
-			addString(w, r.sub.meter.id)
-			w.AddUint64(r.sub.register)
-			w.AddUint64(uint64(r.sub.measuredAt))
-			w.AddUint64(uint64(r.sub.issuedAt))
-			w.AddUint64(uint64(r.sub.acceptedAt))
-			w.AddUint64(r.sub.acceptedHeight)
-			w.AddUint64(r.sub.expires)
-			w.AddUint64(r.sub.electorate)
-			addString(w, r.sub.quality.ClockSync)
-			addString(w, r.sub.quality.MeterStatus)
-			w.AddUint64(r.accept)
-			w.AddUint64(r.reject)
-			addBool(w, r.decided)
-			addTestimony(w, r.said)
+		each(b.live, r, tagReading, b.row.ID, func(w *cryptobyte.Builder, l liveRow) {
+			w.AddBytes(l.sub.identity[:])
+			addString(w, l.sub.meter.id)
+			w.AddUint64(l.sub.register)
+			w.AddUint64(uint64(l.sub.measuredAt))
+			w.AddUint64(uint64(l.sub.issuedAt))
+			w.AddUint64(uint64(l.sub.acceptedAt))
+			w.AddUint64(l.sub.acceptedHeight)
+			w.AddUint64(l.sub.expires)
+			w.AddUint64(l.sub.electorate)
+			addString(w, l.sub.quality.ClockSync)
+			addString(w, l.sub.quality.MeterStatus)
+			w.AddUint64(l.accept)
+			w.AddUint64(l.reject)
+			addBool(w, l.decided)
+			addTestimony(w, l.said)
 		})
 	}
 }
 
-func imageSettlements(s *State, emit func([]byte)) {
+func imageSettlements(s *State, r *rowWriter) {
 	for _, b := range s.books {
-		each(b.settlements, emit, tagSettlement, b.row.ID, func(w *cryptobyte.Builder, set *Settlement) {
+		each(b.settlements, r, tagSettlement, b.row.ID, func(w *cryptobyte.Builder, set *Settlement) {
 			for _, id := range [...]string{set.Meter, set.Provider, set.Payer, set.Asset} {
 				addString(w, id)
 			}

@@ -1,6 +1,7 @@
 package oracle
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
@@ -104,6 +105,6 @@ func attest(t testing.TB, s *State, c Clock, oracle string, from, to uint64) (At
 // image collects the rows of a state.
 func image(s *State) [][]byte {
 	var rows [][]byte
-	s.Image(func(row []byte) { rows = append(rows, row) })
+	s.Image(func(row []byte) { rows = append(rows, bytes.Clone(row)) })
 	return rows
 }

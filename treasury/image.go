@@ -12,16 +12,18 @@ import (
 const tagAccount = 0x01
 
 // Image emits the whole ledger as rows, in order of account id. Two ledgers
-// are equal exactly when their rows are. Every row is a slice of its own.
+// are equal exactly when their rows are. A row is only valid during the call.
 func (l *Ledger) Image(emit func(row []byte)) {
+	scratch := make([]byte, 0, 256)
 	l.accounts.Scan(func(_ AccountID, a Account) bool {
-		var b cryptobyte.Builder
+		b := *cryptobyte.NewBuilder(scratch[:0])
 		b.AddUint8(tagAccount)
 		addString(&b, string(a.ID))
 		addString(&b, a.Asset)
 		addAmount(&b, a.Debits)
 		addAmount(&b, a.Credits)
-		emit(b.BytesOrPanic())
+		scratch = b.BytesOrPanic()
+		emit(scratch)
 		return true
 	})
 }

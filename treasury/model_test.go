@@ -1,6 +1,7 @@
 package treasury
 
 import (
+	"bytes"
 	"fmt"
 	"math/big"
 	"strings"
@@ -202,7 +203,7 @@ func TestImageGolden(t *testing.T) {
 
 func TestLoadRefusals(t *testing.T) {
 	var good [][]byte
-	house(t).Image(func(row []byte) { good = append(good, row) })
+	house(t).Image(func(row []byte) { good = append(good, bytes.Clone(row)) })
 	edit := func(row []byte, f func([]byte) []byte) []byte { return f(append([]byte(nil), row...)) }
 	tests := []struct {
 		name string
