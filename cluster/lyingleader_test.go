@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"hash/crc64"
+	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,17 +17,26 @@ import (
 )
 
 // alter changes all snapshots that a node has on disk, and what stands beside them to
-// find damage, as a node that lies would.
+// find damage, as a node that lies would. They are whole then: what is in the node's
+// journal is not altered.
 func (c *committee) alter(i int, change func(state []byte)) {
 	c.t.Helper()
+	store := &snapshotStore{replica: c.members[i].replica}
+	var err error
+	if store.snapshotFiles, err = openSnapshotFiles(filepath.Join(c.nodeDir(i), "raft"), slog.New(slog.DiscardHandler)); err != nil {
+		c.t.Fatal(err)
+	}
 	for _, path := range c.snapshots(i) {
-		state := filepath.Join(filepath.Dir(path), "state.bin")
-		data, err := os.ReadFile(state)
+		_, source, err := store.Open(filepath.Base(filepath.Dir(path)))
 		if err != nil {
 			c.t.Fatal(err)
 		}
+		data, err := io.ReadAll(source)
+		if err := errors.Join(err, source.Close()); err != nil {
+			c.t.Fatal(err)
+		}
 		change(data)
-		if err := os.WriteFile(state, data, 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(filepath.Dir(path), snapshotState), data, 0o600); err != nil {
 			c.t.Fatal(err)
 		}
 		text, err := os.ReadFile(path)
@@ -38,7 +49,7 @@ func (c *committee) alter(i int, change func(state []byte)) {
 		}
 		sum := crc64.New(crc64.MakeTable(crc64.ECMA))
 		_, _ = sum.Write(data)
-		meta["CRC"] = sum.Sum(nil)
+		meta["CRC"], meta["Size"] = sum.Sum(nil), len(data)
 		if text, err = json.Marshal(meta); err != nil {
 			c.t.Fatal(err)
 		}

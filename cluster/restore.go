@@ -219,7 +219,7 @@ type snapshotting struct {
 
 // Persist implements raft.FSMSnapshot. The journal goes to disk first: once the
 // snapshot exists, Raft may drop the log entries that the journal could be written
-// from again.
+// from again; and the snapshot's tail lies nowhere else.
 func (s *snapshotting) Persist(sink raft.SnapshotSink) error {
 	if k, ok := sink.(*snapshotSink); ok {
 		k.own = true
@@ -232,7 +232,7 @@ func (s *snapshotting) Persist(sink raft.SnapshotSink) error {
 		file.Chain, file.Evidence, err = s.witness.evidence(s.base, s.published)
 	}
 	if err == nil {
-		err = file.Write(yielding{sink})
+		err = writeBorrowing(yielding{sink}, &file)
 	}
 	if err != nil {
 		return errors.Join(fmt.Errorf("write a snapshot: %w", err), sink.Cancel())

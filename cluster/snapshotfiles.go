@@ -24,6 +24,7 @@ type snapshotFiles struct {
 const (
 	snapshotDir     = "snapshots"
 	snapshotMeta    = "meta.json"
+	snapshotState   = "state.bin"
 	unfinishedTrail = ".tmp"
 )
 
@@ -97,3 +98,5 @@ func (s *snapshotFiles) whole() error {
 }
 
 func (s *snapshotFiles) path(id string) string { return filepath.Join(s.dir, id) }
+
+func (s *snapshotFiles) state(id string) string { return filepath.Join(s.path(id), snapshotState) }

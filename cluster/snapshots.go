@@ -154,6 +154,9 @@ func (s *snapshotStore) Create(
 // Open implements raft.SnapshotStore.
 func (s *snapshotStore) Open(id string) (*raft.SnapshotMeta, io.ReadCloser, error) {
 	meta, source, err := s.snapshotFiles.Open(id)
+	if err == nil {
+		meta, source, err = s.fill(meta, source)
+	}
 	if err != nil {
 		s.broken = &DamagedSnapshotError{s.path(id), err}
 		return nil, nil, err

@@ -56,8 +56,28 @@ type Snapshot struct {
 
 // Write writes the snapshot so that Read restores it.
 func (s *Snapshot) Write(w io.Writer) error {
+	if err := s.WriteBase(w); err != nil {
+		return err
+	}
+	from, to := s.Tail()
+	out := bufio.NewWriterSize(w, 1<<16)
+	err := s.Leaves(from, to, func(_ uint64, leaf []byte) error { return fsm.WriteBlock(out, leaf) })
+	if err == nil {
+		err = fsm.WriteBlock(out, nil)
+	}
+	if err != nil {
+		return err
+	}
+	return out.Flush()
+}
+
+// Tail is the range of the leaves that end the snapshot.
+func (s *Snapshot) Tail() (from, to uint64) { return s.Base.View.TreeSize(), s.State.TreeSize() }
+
+// WriteBase writes all but the tail: each of its leaves as a block, then an empty one.
+func (s *Snapshot) WriteBase(w io.Writer) error {
 	v := s.State
-	from, to := s.Base.View.TreeSize(), v.TreeSize()
+	from, to := s.Tail()
 	if err := checkTail(from, to); err != nil {
 		return err
 	}
@@ -75,13 +95,6 @@ func (s *Snapshot) Write(w io.Writer) error {
 		if err := s.Base.View.WriteSnapshot(out, s.Base.Digest); err != nil {
 			return err
 		}
-	}
-	err := s.Leaves(from, to, func(_ uint64, leaf []byte) error { return fsm.WriteBlock(out, leaf) })
-	if err == nil {
-		err = fsm.WriteBlock(out, nil)
-	}
-	if err != nil {
-		return err
 	}
 	return out.Flush()
 }
