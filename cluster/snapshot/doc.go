@@ -13,6 +13,10 @@
 //
 // Head, chain, evidence and each leaf stand behind their 32-bit length.
 //
+// A node that keeps a snapshot of its own has the tail in its journal. Package cluster
+// writes it with [Snapshot.WriteBase] and a reference in the tail's place, and puts the
+// leaves back when it is read or sent.
+//
 // # What a receiver believes
 //
 // The image is believed because its digest stands in a receipt under a checkpoint that

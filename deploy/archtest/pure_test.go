@@ -57,8 +57,8 @@ var approved = map[string]string{
 	"golang.org/x/mod/sumdb/tlog":                                "the tree of the journal",
 	"github.com/cloudflare/circl/sign/ed25519":                   "types of keys, and deterministic signatures",
 	"github.com/cloudflare/circl/hpke":                           "the log key sealed to nodes; its random is handed in",
-	"github.com/oasisprotocol/curve25519-voi/curve":              "checks on registered keys",
-	"github.com/oasisprotocol/curve25519-voi/primitives/ed25519": "verification rule 1",
+	"github.com/oasisprotocol/curve25519-voi/curve":              "the points of verification rule 1, and checks on registered keys",
+	"github.com/oasisprotocol/curve25519-voi/curve/scalar":       "the numbers of verification rule 1; none at random is asked for",
 	"github.com/go-json-experiment/json":                         "envelopes",
 	"github.com/go-json-experiment/json/jsontext":                "the tokens of the strict parser",
 }
