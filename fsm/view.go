@@ -134,6 +134,9 @@ func (v *View) Principals(after string, yield func(Principal) bool) {
 	})
 }
 
+// LiveKeys counts the keys with which a principal can sign now.
+func (v *View) LiveKeys(principal, role string) int { return v.state.liveKeys(principal, role) }
+
 // Lane is the last nonce of a key's lane, 0 when it was never used.
 func (v *View) Lane(id KeyID, lane string) uint64 {
 	last, _ := v.state.lanes.Get(laneKey(id, lane))

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -61,6 +62,18 @@ func (s *story) settle(t *testing.T) {
 	})
 	if len(one.Receipts) < 2 || one.Net == "" {
 		t.Errorf("settlement %+v", one)
+	}
+	// Released money is available, and a statement still adds up.
+	var e api.Explanation
+	s.get(t, "/v1/explain/settlement/"+energy+"/1", nil, &e)
+	if e.Status != "released" || !strings.Contains(e.Sentence, "is released: the net is available to sunny") {
+		t.Errorf("explained: %+v", e)
+	}
+	var statement api.Statement
+	s.get(t, "/v1/providers/sunny/statement", nil, &statement)
+	addsUp(t, statement)
+	if statement.Totals.Available == "0" || statement.Totals.Released != statement.Totals.Available {
+		t.Errorf("statement %+v", statement)
 	}
 }
 

@@ -72,6 +72,8 @@ func (d *Door) routes() {
 	d.commandRoutes()
 	d.marketRoutes()
 	d.moneyRoutes()
+	d.statementRoutes()
+	d.explainRoutes()
 	d.keyRoutes()
 	d.nodeRoutes()
 	d.evidenceRoutes()

@@ -76,6 +76,12 @@ func publicOf(k ed25519.PrivateKey) [32]byte { return [32]byte(k.Public().(ed255
 // start runs three nodes until the test ends. change may alter each door.
 func start(t testing.TB, change func(*transport.Config)) *threeNodes {
 	t.Helper()
+	return startWith(t, change, nil)
+}
+
+// startWith also lets shape alter the genesis before it is signed.
+func startWith(t testing.TB, change func(*transport.Config), shape func(*genesis.Genesis)) *threeNodes {
+	t.Helper()
 	c := &threeNodes{t: t, people: map[string]ed25519.PrivateKey{}, change: change, clients: map[string]*client.Client{}}
 	dir := t.TempDir()
 	var peers, doors [3]net.Listener
@@ -100,6 +106,9 @@ func start(t testing.TB, change func(*transport.Config)) *threeNodes {
 		})
 	}
 	c.addPeople(&g)
+	if shape != nil {
+		shape(&g)
+	}
 	if c.Genesis, err = genesis.Assemble(rand.Reader, g); err != nil {
 		t.Fatal(err)
 	}

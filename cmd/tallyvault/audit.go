@@ -226,7 +226,7 @@ func auditWords(r audit.Report) string {
 	for _, a := range r.Balances {
 		rows = append(rows, []string{string(a.Account), a.Asset, words.Grouped(balance(a))})
 	}
-	b.WriteString(table(rows))
+	b.WriteString(words.Columns(rows))
 	for _, alarm := range r.Alarms {
 		fmt.Fprintf(&b, "ALARM in the replicated state: %s\n", alarm)
 	}

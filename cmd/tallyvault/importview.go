@@ -249,7 +249,7 @@ func showPlan(c *cli.Context, i imported) error {
 		}
 		rows = append(rows, row)
 	}
-	text := table(rows) + i.totals()
+	text := words.Columns(rows) + i.totals()
 	for _, m := range i.Meters {
 		for _, g := range m.GapList {
 			text += fmt.Sprintf("gap: %s has nothing from %s to %s\n", m.Meter, words.Time(g.From), words.Time(g.To))

@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/url"
-	"strings"
-	"text/tabwriter"
 
 	"github.com/urfave/cli/v2"
 
@@ -41,7 +39,7 @@ func listing[T any](name, what, example string, flags []cli.Flag, fetch func(ctx
 			for _, item := range list {
 				rows = append(rows, row(item))
 			}
-			return printf(c, "%s", table(rows))
+			return printf(c, "%s", words.Columns(rows))
 		},
 	}
 }
@@ -127,12 +125,4 @@ func fetchMarkets(ctx context.Context, node *client.Client) ([]api.Market, error
 }
 
 // table lines up columns of text.
-func table(rows [][]string) string {
-	var b strings.Builder
-	w := tabwriter.NewWriter(&b, 0, 8, 2, ' ', 0)
-	for _, row := range rows {
-		_, _ = fmt.Fprintln(w, strings.Join(row, "\t")) // a string builder takes everything
-	}
-	_ = w.Flush()
-	return b.String()
-}
+func table(rows [][]string) string { return words.Columns(rows) }

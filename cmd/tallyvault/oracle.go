@@ -121,5 +121,5 @@ func readingTable(list []api.Reading) string {
 		}
 		rows = append(rows, row)
 	}
-	return table(rows)
+	return words.Columns(rows)
 }

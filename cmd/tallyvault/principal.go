@@ -7,15 +7,21 @@ import (
 
 	"github.com/tallyvault/tallyvault/cmd/internal/statement"
 	"github.com/tallyvault/tallyvault/fsm"
+	"github.com/tallyvault/tallyvault/fsm/genesis"
 )
 
 // principalCommand is the noun of a role that is let in by a threshold command.
 func principalCommand(role string) *cli.Command {
-	return &cli.Command{
+	noun := &cli.Command{
 		Name:        role,
 		Usage:       fmt.Sprintf("let %s in", article(role)),
 		Subcommands: []*cli.Command{registerCommand(role)},
 	}
+	if role == genesis.RoleProvider {
+		noun.Usage += ", and show what one earned"
+		noun.Subcommands = append(noun.Subcommands, providerStatementCommand())
+	}
+	return noun
 }
 
 func article(role string) string {

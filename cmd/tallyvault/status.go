@@ -219,7 +219,7 @@ func (s clusterStatus) screen() string {
 			st.Node, st.Role, ready, num(st.Index), num(st.Height), num(st.TreeSize), num(st.FinalSize), num(st.Lag), digest,
 		})
 	}
-	b.WriteString(table(rows))
+	b.WriteString(words.Columns(rows))
 	for _, n := range s.Nodes {
 		if n.Status != nil && len(n.Status.Alarms) > 0 {
 			fmt.Fprintf(&b, "ALARM on %s: %s\n", n.Status.Node, strings.Join(n.Status.Alarms, "; "))

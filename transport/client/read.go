@@ -125,6 +125,15 @@ func (c *Client) Genesis(ctx context.Context) ([]byte, error) {
 	return c.GetBytes(ctx, "/v1/genesis", nil)
 }
 
+// Explain says what an object is, what it waits for and who can act. An id is the
+// identity of a command, KIND/NAME, MARKET/NUMBER for a reading, or a bare name.
+func (c *Client) Explain(ctx context.Context, id string) (api.Explanation, error) {
+	var e api.Explanation
+	path := url.URL{Path: "/v1/explain/" + id}
+	err := c.Get(ctx, path.EscapedPath(), nil, &e)
+	return e, err
+}
+
 // Status is how the answering node is doing.
 func (c *Client) Status(ctx context.Context) (api.Status, error) {
 	var s api.Status

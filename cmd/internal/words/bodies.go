@@ -20,7 +20,7 @@ func says(body any) ([]string, error) {
 	case *fsm.RotateKey:
 		return []string{
 			fmt.Sprintf("Replaces the signing key by key %s of the same principal.", keyID(b.PublicKey)),
-			fmt.Sprintf("The old key still counts for %s.", plural(b.OverlapBlocks, "block")),
+			fmt.Sprintf("The old key still counts for %s.", Plural(b.OverlapBlocks, "block")),
 		}, nil
 	case *fsm.RevokeKey:
 		return []string{fmt.Sprintf("Ends the signer's own key %s at once and for ever.", envelope.KeyID(b.Key))}, nil
@@ -78,7 +78,7 @@ func attest(b *fsm.Attest) []string {
 		spans = append(spans, fmt.Sprintf("%d to %d (%s)", r.From, r.To, ShortHash(r.Hash[:])))
 	}
 	lines := []string{
-		fmt.Sprintf("Votes on %s of market %s: accepts all but the %d it rejects.", plural(readings, "reading"), name(b.Market), len(b.Rejects)),
+		fmt.Sprintf("Votes on %s of market %s: accepts all but the %d it rejects.", Plural(readings, "reading"), name(b.Market), len(b.Rejects)),
 		"Readings " + strings.Join(spans, ", ") + "; in brackets, the hash over what they are.",
 	}
 	if len(b.Rejects) > 0 {
@@ -117,7 +117,7 @@ func scopes(list []string) string {
 }
 
 func registerMeters(b *fsm.RegisterMeters) []string {
-	lines := []string{fmt.Sprintf("Registers %s of market %s:", plural(uint64(len(b.Meters)), "meter"), name(b.Market))}
+	lines := []string{fmt.Sprintf("Registers %s of market %s:", Plural(uint64(len(b.Meters)), "meter"), name(b.Market))}
 	for _, m := range b.Meters {
 		lines = append(lines, fmt.Sprintf("  %s: %s is paid by %s; at most %s units an hour (the market's unit has %d decimals here), read every %s",
 			name(m.Meter), name(m.Provider), name(m.Payer), Register(m.Capacity, m.Decimals), m.Decimals, Span(time.Duration(m.IntervalMs)*time.Millisecond)))
@@ -139,9 +139,9 @@ func Market(m genesis.Market) []string {
 		fmt.Sprintf("Price: %s minor units of %s per %s (a %s's register), of which %s are fee.",
 			grouped(m.UnitPrice), name(m.Asset), name(m.Unit), name(m.Noun), Percent(uint64(m.FeeBps)*100)),
 		fmt.Sprintf("Quorum: %s of the oracle weight within %s; a claim may be %s off the oracles' median.",
-			Percent(uint64(m.QuorumThresholdPpm)), plural(m.ExpiryBlocks, "block"), Percent(uint64(m.DeviationPpm))),
+			Percent(uint64(m.QuorumThresholdPpm)), Plural(m.ExpiryBlocks, "block"), Percent(uint64(m.DeviationPpm))),
 		fmt.Sprintf("Times: clocks may be %s off, readings %s old; disputes stay open for %s.",
-			Span(time.Duration(m.SkewMs)*time.Millisecond), Span(time.Duration(m.MaxReadingAgeMs)*time.Millisecond), plural(m.DisputeWindowBlocks, "block")),
+			Span(time.Duration(m.SkewMs)*time.Millisecond), Span(time.Duration(m.MaxReadingAgeMs)*time.Millisecond), Plural(m.DisputeWindowBlocks, "block")),
 		fmt.Sprintf("Room: %s pending readings a meter, %s in all. Mode %s, stage %s.",
 			grouped(uint64(m.MaxPendingPerMeter)), grouped(uint64(m.MaxLiveReadings)), name(m.Mode), name(m.Stage)),
 	}

@@ -79,7 +79,7 @@ func settlement(b *fsm.SettlementReceipt) []string {
 			Register(b.ToRegister, b.Decimals), Time(b.ToMeasuredAt)),
 		fmt.Sprintf("Gross %s minor units of %s at %s a unit; fee %s (%s), net %s: %s.", Grouped(b.Gross.String()), b.Asset,
 			grouped(b.UnitPrice), Grouped(b.Fee.String()), Percent(uint64(b.FeeBps)*100), Grouped(b.Net.String()), where),
-		fmt.Sprintf("Cites %s, number %d to %d, by the root %s.", plural(b.Readings.Count, "reading"), b.Readings.From, b.Readings.To, b.Readings.Root),
+		fmt.Sprintf("Cites %s, number %d to %d, by the root %s.", Plural(b.Readings.Count, "reading"), b.Readings.From, b.Readings.To, b.Readings.Root),
 	}
 }
 

@@ -99,7 +99,8 @@ func ShortHash(hash []byte) string {
 	return h[0:4] + " " + h[4:8] + " " + h[8:12] + " " + h[12:16]
 }
 
-func plural(n uint64, one string) string {
+// Plural counts things: the word for one, with an s for others.
+func Plural(n uint64, one string) string {
 	if n == 1 {
 		return "1 " + one
 	}
