@@ -35,13 +35,19 @@ reason, what was found, the limit and the rule. The policy is one JSON object
 
 With --decision-log every verdict is on the disk before it is sent, so that an
 agent that was killed never contradicts itself, and tallyvault oracle explain can
-say why. /livez, /readyz and /metrics are on --ops-addr.`,
-		Flags: append(append([]cli.Flag{
+say why. /livez, /readyz and /metrics are on --ops-addr.
+
+--dry-run judges the past and sends nothing: what the cluster has taken in, also
+with how it was closed, or a file of interval values:
+
+   tallyvault oracle agent --dry-run --policy policy.json --key ann.key --genesis genesis.json
+   tallyvault oracle agent --dry-run --policy policy.json --input meters.csv --tz Australia/Sydney`,
+		Flags: append(append(append([]cli.Flag{
 			policyFileFlag(), keyFlag("the oracle"), decisionLogFlag(),
 			&cli.Int64Flag{Name: "decision-log-bytes", Usage: "size of one of its files before the next is begun (default 64 MiB)"},
 			&cli.IntFlag{Name: "decision-log-files", Usage: "how many of its files are kept (default 4)"},
 			&cli.StringFlag{Name: "ops-addr", Usage: "`ADDRESS` to listen on for the operator, like 127.0.0.1:9501; none when not given"},
-		}, logFlags()...), clusterFlags()...),
+		}, dryRunFlags()...), logFlags()...), clusterFlags()...),
 		Action: oracleAgent,
 	}
 }
@@ -59,11 +65,17 @@ func oracleAgent(c *cli.Context) error {
 	if !c.IsSet("policy") {
 		return usage("--policy must be given: without a policy this agent attests nothing")
 	}
-	if err := demand(c, "key", "genesis"); err != nil {
-		return err
-	}
 	policy, err := agent.ReadPolicy(c.String("policy"))
 	if err != nil {
+		return err
+	}
+	if c.Bool("dry-run") {
+		return oracleDryRun(c, policy)
+	}
+	if c.IsSet("input") {
+		return usage("--input is for --dry-run: an agent votes on what the cluster has taken in")
+	}
+	if err := demand(c, "key", "genesis"); err != nil {
 		return err
 	}
 	key, err := readKey(c, c.String("key"))

@@ -75,13 +75,15 @@
 // # Runs, and why rejecting is not the end
 //
 // A register is cumulative: what was rejected is still in the next reading, which
-// covers its time. Rate, step and outlier limits compare with the last plausible
+// covers its time. The limits on steps and rates compare with the last plausible
 // register, so that what they keep out must fit in later, at the rate that they
 // allow. A run of repeated deltas looks plausible once it is over; with hold its
 // meter's readings are rejected until the committee's base is behind the run, which
 // takes other oracles or a rebase by the admins.
 //
-// Runs go by all readings of a meter in order of measuring, accepted or not.
+// Runs, and the rates that an outlier is one of, go by all readings of a meter in
+// order of measuring, accepted or not: a third repetition is one whatever was said
+// of the second, and a meter whose habits change for good is not an outlier for ever.
 //
 // # References
 //

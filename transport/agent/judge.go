@@ -50,7 +50,13 @@ func (j *Judge) Remember(c Claim, vote Vote, why Reason) {
 	}
 	p := s.point()
 	p.vote = vote
+	if s.earlier != nil && !s.judged(*s.earlier) {
+		s.marks = nil // of another device, as far as is known
+	}
 	s.add(p, s.limits.room())
+	if ref := s.limits.Reference; ref != nil && ref.Over > 0 && vote == Accept {
+		s.mark(c.Register, time.Duration(ref.Over).Milliseconds())
+	}
 	if why == Repeated && vote == Reject && s.limits.RepeatedDeltas != nil && s.limits.RepeatedDeltas.Hold {
 		s.heldSince = max(s.heldSince, c.MeasuredAt)
 	}

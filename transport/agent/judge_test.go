@@ -144,6 +144,19 @@ func TestTrack(t *testing.T) {
 	}
 }
 
+// However many implausible readings come, what was plausible before them is what
+// the next one is compared with.
+func TestPlausibleRegistersAreKept(t *testing.T) {
+	most := api.Uint64(10)
+	j := judgeBy(Rule{MaxRegisterStep: &most})
+	j.Verdict(Claim{Market: "energy", Meter: "m", Register: Register{100, 0}})
+	for i := range int64(maxRemembered + 10) {
+		if v := j.Verdict(Claim{Market: "energy", Meter: "m", Register: Register{111, quarter * (i + 1)}}); v.Reason != AboveStep {
+			t.Fatalf("reading %d: %+v", i, v)
+		}
+	}
+}
+
 func TestRatesDoNotOverflow(t *testing.T) {
 	for _, tt := range []struct {
 		delta   uint64

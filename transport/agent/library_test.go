@@ -251,3 +251,44 @@ func TestReferences(t *testing.T) {
 		})
 	}
 }
+
+// A difference that is small each time and lasts shows over a time.
+func TestReferencesOverATime(t *testing.T) {
+	sun := &Book{rows: map[string][]Register{}}
+	for i := range int64(200) {
+		sun.rows["m"] = append(sun.rows["m"], Register{uint64(i) * 100, i * quarter})
+	}
+	verdicts := func(over Duration, each uint64, rebaseAt int64) (rejects int, first int64) {
+		j := NewJudge(Policy{Rules: []Rule{{Market: "energy", Meter: "*", Reference: &Reference{Series: "r", Tolerance: 50, TolerancePPM: 100_000, Over: over}}}}, map[string]*Book{"r": sun})
+		offset := uint64(1000)
+		for i := range int64(200) {
+			c := Claim{Market: "energy", Meter: "m"}
+			if rebaseAt > 0 && i == rebaseAt {
+				// A new device: the committee set its register at the last moment but a
+				// minute.
+				offset = 5_000_000
+				c.Base = &Register{offset + uint64(i-1)*each, (i-1)*quarter + minuteMs}
+			}
+			c.Register = Register{offset + uint64(i)*each, i * quarter}
+			if v := j.Verdict(c); v.Vote != Accept {
+				if rejects++; rejects == 1 {
+					first = i
+				}
+			}
+		}
+		return rejects, first
+	}
+	day := Duration(24 * time.Hour)
+	if n, _ := verdicts(0, 60, 0); n != 0 {
+		t.Errorf("since the last reading %d differ too much", n)
+	}
+	if n, first := verdicts(day, 60, 0); n < 190 || first < 1 || first > 5 {
+		t.Errorf("over a day %d differ too much, the first is %d", n, first)
+	}
+	if n, _ := verdicts(day, 95, 0); n != 0 {
+		t.Errorf("%d of those that are about right differ too much", n)
+	}
+	if n, first := verdicts(day, 95, 100); n != 0 {
+		t.Errorf("after a rebase %d differ too much, the first is %d", n, first)
+	}
+}

@@ -86,7 +86,7 @@ type RepeatedDeltas struct {
 // Outlier compares a rate with the rates before it by median and MAD, the median
 // of the distances from the median: neither moves for a few wild values.
 type Outlier struct {
-	Steps         int        `json:"steps" minimum:"3" maximum:"4096" doc:"so many of the last plausible readings are compared with"`
+	Steps         int        `json:"steps" minimum:"3" maximum:"4096" doc:"so many of the last readings are compared with, plausible or not: a meter whose habits change for good is an outlier for half as many"`
 	AtLeast       int        `json:"at_least,omitempty" minimum:"3" maximum:"4096" doc:"with fewer of them the limit does not apply (half of steps when absent, 3 at least)"`
 	Deviations    float64    `json:"deviations" minimum:"0" doc:"most distance from the median, in MADs; 1 MAD is about 0.67 standard deviations"`
 	MarginPerHour api.Uint64 `json:"margin_per_hour" pattern:"^(0|[1-9][0-9]*)$" doc:"a distance of so many register units an hour is never too much"`

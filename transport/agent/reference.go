@@ -27,6 +27,7 @@ type Reference struct {
 	ScalePPM     api.Uint64 `json:"scale_ppm,omitempty" pattern:"^(0|[1-9][0-9]*)$" doc:"millionths: what the series adds is multiplied with this, for a series of another unit or of a plant of another size (1000000 when absent)"`
 	Tolerance    api.Uint64 `json:"tolerance" pattern:"^(0|[1-9][0-9]*)$" doc:"register units by which what was added may differ"`
 	TolerancePPM api.Uint64 `json:"tolerance_ppm,omitempty" pattern:"^(0|[1-9][0-9]*)$" doc:"millionths of what the series says, besides"`
+	Over         Duration   `json:"over,omitempty" doc:"compare what was added in about so much time up to the reading, as far as the agent remembers it, so that a lasting difference shows (since the earlier register when absent)"`
 	MaxGap       Duration   `json:"max_gap,omitempty" doc:"between two registers of the series no further apart it is taken to rise evenly (1h when absent)"`
 	Missing      Vote       `json:"missing,omitempty" enum:"abstain,accept,reject" doc:"vote when the series cannot be read or says nothing about the time (abstain when absent)"`
 	Wait         Duration   `json:"wait,omitempty" doc:"before that, wait so long since the reading was taken in (0s when absent)"`
@@ -45,7 +46,11 @@ func (s scene) compared() Verdict {
 	if ref == nil {
 		return fine
 	}
-	added, why := s.expected()
+	since := *s.earlier
+	if ref.Over > 0 {
+		since = s.since(since, s.MeasuredAt, time.Duration(ref.Over).Milliseconds())
+	}
+	added, why := s.expected(since)
 	if why != "" {
 		v := Verdict{Vote: ref.Missing.or(Abstain), Reason: NoReference, Words: "reference " + ref.Series + " " + why}
 		if ref.Wait > 0 {
@@ -55,19 +60,20 @@ func (s scene) compared() Verdict {
 	}
 	allowed := scaled(added, uint64(ref.TolerancePPM), uint64(ref.Tolerance))
 	v := fine
-	if off := distance(s.delta, added); off > allowed {
-		v = *exceeded(Reject, OffReference, s.added(), fmt.Sprintf("%d ± %d", added, allowed),
-			"%s is %d away from the %d of reference %s, more than %d", s.added(), off, added, ref.Series, allowed)
+	mine := s.Value - since.Value
+	if off := distance(mine, added); off > allowed {
+		value := fmt.Sprintf("%d in %s", mine, span(s.MeasuredAt-since.MeasuredAt))
+		v = *exceeded(Reject, OffReference, value, fmt.Sprintf("%d ± %d", added, allowed),
+			"%s is %d away from the %d of reference %s, more than %d", value, off, added, ref.Series, allowed)
 	}
-	if observed := s.earlier.Value + added; ref.Report && observed >= added {
+	if observed := since.Value + added; ref.Report && observed >= added {
 		v.Observed = &observed
 	}
 	return v
 }
 
-// expected is what the reference added since the earlier register, or why that is
-// not known.
-func (s scene) expected() (added uint64, why string) {
+// expected is what the reference added since a register, or why that is not known.
+func (s scene) expected(since Register) (added uint64, why string) {
 	ref := s.limits.Reference
 	if s.book == nil {
 		return 0, "cannot be read"
@@ -79,9 +85,9 @@ func (s scene) expected() (added uint64, why string) {
 	if gap == 0 {
 		gap = defaultGap
 	}
-	from, ok := s.book.at(meter, s.earlier.MeasuredAt, gap)
+	from, ok := s.book.at(meter, since.MeasuredAt, gap)
 	if !ok {
-		return 0, "says nothing about " + meter + " at " + moment(s.earlier.MeasuredAt)
+		return 0, "says nothing about " + meter + " at " + moment(since.MeasuredAt)
 	}
 	to, ok := s.book.at(meter, s.MeasuredAt, gap)
 	if !ok {

@@ -21,6 +21,7 @@ func (s scene) point() point {
 	p.took = s.MeasuredAt - from.MeasuredAt
 	moved := s.Value != from.Value
 	added := s.Value - min(s.Value, from.Value)
+	p.added = added
 	if last == nil {
 		last = &point{}
 	}
@@ -108,6 +109,10 @@ func (s scene) held() *Verdict {
 		"the meter is held since it repeated itself at %s: rebase it if its register is right", moment(at))
 }
 
+// outlier compares with what the meter added lately. Too much counts since the last
+// plausible register, so that what was kept out does not come in with the next
+// reading; too little since the last reading, or the time that was kept out would
+// count as too little ever after.
 func (s scene) outlier() *Verdict {
 	limit := s.limits.Outlier
 	if limit == nil {
@@ -119,8 +124,12 @@ func (s scene) outlier() *Verdict {
 	}
 	middle, spread := middleOf(rates)
 	allowed := max(uint64(limit.MarginPerHour), times(spread, limit.Deviations))
-	rate := perHour(s.delta, s.elapsed)
-	if distance(rate, middle) <= allowed || rate < middle && !limit.Low {
+	rate, p := perHour(s.delta, s.elapsed), s.point()
+	switch last := perHour(p.added, p.took); {
+	case rate > middle && rate-middle > allowed:
+	case limit.Low && last < middle && middle-last > allowed:
+		rate = last
+	default:
 		return nil
 	}
 	return exceeded(limit.Vote.or(Reject), OutlierRate, fmt.Sprintf("%d an hour", rate), fmt.Sprintf("%d ± %d an hour", middle, allowed),

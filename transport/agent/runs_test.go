@@ -143,6 +143,8 @@ func TestOutliers(t *testing.T) {
 		{"low is fine", rule, []uint64{100, 101, 99, 100, 1}, "f....."},
 		{"low is not", low, []uint64{100, 101, 99, 100, 1}, "f....O"},
 		{"an outlier is no measure", rule, []uint64{100, 100, 100, 100, 1000, 100, 100, 100, 100, 100, 100}, "f....OOOOOOO"},
+		{"habits change for good", rule, []uint64{100, 100, 100, 100, 100, 100, 10, 10, 10, 10, 10, 10}, "f............"},
+		{"and soon enough", rule, []uint64{100, 100, 100, 100, 100, 100, 300, 300, 300, 300, 300, 300}, "f......OOOO.."},
 		{"wild meters may be wild", rule, []uint64{10, 500, 300, 900, 1200, 20, 800}, "f......."},
 	}
 	for _, tt := range tests {
@@ -179,7 +181,7 @@ func TestRoomForSteps(t *testing.T) {
 		j.Verdict(Claim{Market: "energy", Meter: "m", Register: Register{i, int64(i) * quarter}})
 	}
 	track := j.tracks["energy/m"]
-	if len(track.points) != 2000 || len(track.rates(3000*quarter, 1000)) != 1000 {
+	if len(track.points) != 1001 || len(track.rates(3000*quarter, 1000)) != 1000 {
 		t.Errorf("%d points", len(track.points))
 	}
 }

@@ -141,6 +141,7 @@ func (s Source) inspect(in *inspection, at jsontext.Pointer) {
 }
 
 func (r Reference) inspect(in *inspection, at jsontext.Pointer) {
+	in.must(r.Over >= 0, at+"/over", "a duration must not be negative")
 	in.must(r.MaxGap >= 0, at+"/max_gap", "a duration must not be negative")
 	in.must(r.Wait >= 0 && time.Duration(r.Wait) <= longestWait, at+"/wait", "want 0s to %s", longestWait)
 	in.must(slices.Contains([]Vote{"", Abstain, Accept, Reject}, r.Missing), at+"/missing", "%q is no vote: want abstain, accept or reject", r.Missing)
