@@ -50,17 +50,17 @@ var banned = map[string]string{
 // approved are the modules outside the standard library that pure code may
 // import. Each was read for clocks, chance and map order.
 var approved = map[string]string{
-	"github.com/tidwall/btree":                                   "sorted maps with copy-on-write, which state is made of",
-	"lukechampine.com/uint128":                                   "sums of money",
-	"golang.org/x/crypto/cryptobyte":                             "the binary codec, with its bounds checked",
-	"golang.org/x/mod/sumdb/note":                                "signed notes",
-	"golang.org/x/mod/sumdb/tlog":                                "the tree of the journal",
-	"github.com/cloudflare/circl/sign/ed25519":                   "types of keys, and deterministic signatures",
-	"github.com/cloudflare/circl/hpke":                           "the log key sealed to nodes; its random is handed in",
-	"github.com/oasisprotocol/curve25519-voi/curve":              "the points of verification rule 1, and checks on registered keys",
-	"github.com/oasisprotocol/curve25519-voi/curve/scalar":       "the numbers of verification rule 1; none at random is asked for",
-	"github.com/go-json-experiment/json":                         "envelopes",
-	"github.com/go-json-experiment/json/jsontext":                "the tokens of the strict parser",
+	"github.com/tidwall/btree":                             "sorted maps with copy-on-write, which state is made of",
+	"lukechampine.com/uint128":                             "sums of money",
+	"golang.org/x/crypto/cryptobyte":                       "the binary codec, with its bounds checked",
+	"golang.org/x/mod/sumdb/note":                          "signed notes",
+	"golang.org/x/mod/sumdb/tlog":                          "the tree of the journal",
+	"github.com/cloudflare/circl/sign/ed25519":             "types of keys, and deterministic signatures",
+	"github.com/cloudflare/circl/hpke":                     "the log key sealed to nodes; its random is handed in",
+	"github.com/oasisprotocol/curve25519-voi/curve":        "the points of verification rule 1, and checks on registered keys",
+	"github.com/oasisprotocol/curve25519-voi/curve/scalar": "the numbers of verification rule 1; none at random is asked for",
+	"github.com/go-json-experiment/json":                   "envelopes",
+	"github.com/go-json-experiment/json/jsontext":          "the tokens of the strict parser",
 }
 
 // importsOf returns the imports of a pure file that are banned or unknown.

@@ -189,7 +189,10 @@ func text(t *rapid.T, tag reflect.StructTag) string {
 var wrong = []any{
 	nil, true, json.Number("-1"), json.Number("256"), json.Number("4294967296"), json.Number("9223372036854775808"),
 	json.Number("0.5"), "00", "+1", "-1", "18446744073709551616", "340282366920938463463374607431768211456", "0x1",
-	[]any{}, []any{json.Number("1")}, map[string]any{}, map[string]any{"a": "b"},
+	[]any{},
+	[]any{json.Number("1")},
+	map[string]any{},
+	map[string]any{"a": "b"},
 }
 
 // mangle changes one thing somewhere in an object.
