@@ -36,13 +36,13 @@ func (d *Door) evidenceRoutes() {
 		Schema: &huma.Schema{Type: huma.TypeString, Enum: []any{"final"}},
 	}
 	d.raw(huma.Operation{
-		OperationID: "receipt", Method: http.MethodGet, Path: "/v1/receipts/{leaf}", Tags: []string{"evidence"},
+		OperationID: "receipt", Method: http.MethodGet, Path: "/v1/receipts/{leaf}", Tags: []string{"evidence"}, Security: some,
 		Summary:    "What a journal leaf says and whether it can be proven",
 		Parameters: []*huma.Param{leaf, wait}, Responses: d.responses(http.StatusOK, "the receipt", d.content("application/json", api.OneReceipt{})),
 	}, d.receipt)
 	// The router has no patterns with a suffix: the route above serves this too.
 	d.api.OpenAPI().AddOperation(&huma.Operation{
-		OperationID: "receipt-proof", Method: http.MethodGet, Path: "/v1/receipts/{leaf}" + proofSuffix, Tags: []string{"evidence"},
+		OperationID: "receipt-proof", Method: http.MethodGet, Path: "/v1/receipts/{leaf}" + proofSuffix, Tags: []string{"evidence"}, Security: some,
 		Summary:     "The proof file of a journal leaf (C2SP tlog-proof)",
 		Description: "Public for receipts. A leaf that holds a command takes a token.",
 		Parameters:  []*huma.Param{leaf, wait}, Responses: d.responses(http.StatusOK, "the proof", text(plainText)),
@@ -52,7 +52,7 @@ func (d *Door) evidenceRoutes() {
 		Summary: "The newest checkpoint that the committee cosigned (C2SP signed note)", Responses: d.responses(http.StatusOK, "the note", text(plainText)),
 	}, d.checkpoint)
 	d.raw(huma.Operation{
-		OperationID: "tile", Method: http.MethodGet, Path: "/tile/{path...}", Tags: []string{"evidence"},
+		OperationID: "tile", Method: http.MethodGet, Path: "/tile/{path...}", Tags: []string{"evidence"}, Security: some,
 		Summary:     "Tiles of the journal (C2SP tlog-tiles)",
 		Description: "<level>/<number>[.p/<width>] are hashes and public; entries/<number>[.p/<width>] are leaves and take a token.",
 		Parameters:  []*huma.Param{{Name: "path", In: "path", Required: true, Schema: &huma.Schema{Type: huma.TypeString}}},

@@ -37,8 +37,13 @@ var tags = []*huma.Tag{
 	{Name: "documents", Description: "The API's own description"},
 }
 
-// security is the requirement of a token in the API's document.
-var security = []map[string][]string{{"token": {}}}
+// What the API's document says of who may ask: holders of a token, everybody, or
+// everybody for some of it.
+var (
+	security = []map[string][]string{{"token": {}}}
+	anyone   = []map[string][]string{{}}
+	some     = []map[string][]string{{}, {"token": {}}}
+)
 
 func (d *Door) routes() {
 	worded()
@@ -166,7 +171,7 @@ func read[I any, P readInput[I], B any](d *Door, op huma.Operation, f func(s sta
 
 // public registers a read that everybody may make.
 func public[I, B any](d *Door, op huma.Operation, f func(ctx context.Context, in *I) (B, error)) {
-	op.Method = http.MethodGet
+	op.Method, op.Security = http.MethodGet, anyone
 	huma.Register(d.api, op, func(ctx context.Context, in *I) (*answer[B], error) {
 		d.metrics.calls.WithLabelValues(op.OperationID, anyMarket).Inc()
 		body, err := f(ctx, in)
@@ -179,6 +184,9 @@ func public[I, B any](d *Door, op huma.Operation, f func(ctx context.Context, in
 
 // raw registers a route that reads and writes its bodies itself; op documents it.
 func (d *Door) raw(op huma.Operation, f func(w http.ResponseWriter, r *http.Request) error) {
+	if op.Security == nil {
+		op.Security = anyone
+	}
 	documented := op
 	documented.Path = strings.ReplaceAll(op.Path, "...}", "}") // the router's mark for many segments
 	d.api.OpenAPI().AddOperation(&documented)
