@@ -173,6 +173,13 @@ func (s *story) documents(t *testing.T) {
 	if kinds["payload"] == 0 || kinds["receipt"] == 0 || kinds["body"] == 0 {
 		t.Errorf("schemas by kind: %v", kinds)
 	}
+	response, page := s.do(t, http.MethodGet, s.Nodes[1].URL+"/reference", "", nil)
+	if policy := response.Header.Get("Content-Security-Policy"); !strings.HasPrefix(policy, "default-src 'none';") {
+		t.Errorf("the reference is served under the policy %q", policy)
+	}
+	if !bytes.Contains(page, []byte(s.Nodes[1].URL+"/v1/meters")) {
+		t.Error("the reference has no example of this node's own")
+	}
 	if response, _ := s.do(t, http.MethodGet, s.Nodes[1].URL+"/v1/schemas/Nonsense", "", nil); response.StatusCode != http.StatusNotFound {
 		t.Errorf("a schema that is not there: %s", response.Status)
 	}

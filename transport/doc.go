@@ -67,7 +67,8 @@
 //
 // A node describes itself: /openapi.json is made from the routes and their Go
 // types, /v1/schemas lists JSON Schemas of all payloads, receipts and bodies (see
-// package schema), each of which stands alone at /v1/schemas/{name}.
+// package schema), each of which stands alone at /v1/schemas/{name}, and
+// /reference is a page for people that is drawn from both (see package reference).
 //
 // # Trust in TLS
 //

@@ -18,6 +18,7 @@ import (
 
 	"github.com/tallyvault/tallyvault/cluster"
 	"github.com/tallyvault/tallyvault/fsm/genesis"
+	"github.com/tallyvault/tallyvault/transport/reference"
 )
 
 // Time limits of a connection. A write may take as long as the longest wait
@@ -64,7 +65,8 @@ type Door struct {
 	metrics  *metrics
 	api      huma.API
 	mux      *http.ServeMux
-	document func() (document, error) // made once, when somebody asks
+	document func() (document, error)       // made once, when somebody asks
+	page     func() (reference.Page, error) // the same
 	streams  streams
 	times    eventTimes
 	stop     chan struct{} // closed when Run is asked to end: waits end early
@@ -136,6 +138,7 @@ func newDoor(c Config) *Door {
 		d.cluster = c.Genesis.ClusterID()
 	}
 	d.document = sync.OnceValues(d.makeDocument)
+	d.page = sync.OnceValues(d.drawReference)
 	d.routes()
 	return d
 }

@@ -84,6 +84,7 @@ func (d *Door) routes() {
 	d.evidenceRoutes()
 	d.eventRoutes()
 	d.documentRoutes()
+	d.referenceRoute()
 	d.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		writeProblem(w, problem(fsm.NotFound, fsm.Field{Name: "kind", Value: "route"}), nil)
 	})
