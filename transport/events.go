@@ -47,7 +47,7 @@ func (d *Door) eventRoutes() {
 	d.raw(huma.Operation{
 		OperationID: "events", Method: http.MethodGet, Path: "/v1/events", Tags: []string{"events"},
 		Summary: "What happens, as server-sent events", Description: eventsDescription,
-		Security: []map[string][]string{{}, {"token": {}}},
+		Security: some,
 		Parameters: []*huma.Param{
 			parameter("after", "query", "only what comes behind this journal leaf"),
 			parameter("kind", "query", "only these kinds, with commas between them"),

@@ -32,6 +32,7 @@ var tags = []*huma.Tag{
 	{Name: "readings", Description: "Readings and how far each has come"},
 	{Name: "money", Description: "Settlements and accounts"},
 	{Name: "evidence", Description: "What verifies offline"},
+	{Name: "events", Description: "What happens, as it happens"},
 	{Name: "keys", Description: "Keys and their nonce lanes"},
 	{Name: "cluster", Description: "The committee and the node that answers"},
 	{Name: "documents", Description: "The API's own description"},

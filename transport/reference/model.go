@@ -11,14 +11,14 @@ type document struct {
 	Info struct {
 		Title, Description, Version string
 	}
-	Tags []struct {
-		Name, Description string
-	}
+	Tags       []tag
 	Paths      map[string]map[string]operation
 	Components struct {
 		Schemas map[string]*schema
 	}
 }
+
+type tag struct{ Name, Description string }
 
 type operation struct {
 	OperationID string `json:"operationId"`

@@ -67,11 +67,8 @@ func Draw(s Source) (Page, error) {
 		Title: d.Info.Title, About: d.Info.Description, Version: d.Info.Version, Address: s.Address, Codes: s.Codes,
 		Style: template.CSS(style), Script: template.JS(script), //nolint:gosec // our own files
 	}
-	for _, t := range d.Tags {
-		g := group{Name: t.Name, About: t.Description, Routes: d.routes(t.Name, s.Address)}
-		if len(g.Routes) > 0 {
-			content.Groups = append(content.Groups, g)
-		}
+	for _, t := range d.tags() {
+		content.Groups = append(content.Groups, group{Name: t.Name, About: t.Description, Routes: d.routes(t.Name, s.Address)})
 	}
 	for _, c := range s.Commands {
 		content.Commands = append(content.Commands, described{Command: c, Type: d.named(c.Schema)})
@@ -166,6 +163,30 @@ func (d *document) others(v view) []string {
 		}
 	}
 	return names
+}
+
+// tags are those that routes have: in the document's order, then those that it does
+// not describe.
+func (d *document) tags() []tag {
+	used := map[string]bool{}
+	for _, path := range d.Paths {
+		for _, op := range path {
+			for _, name := range op.Tags {
+				used[name] = true
+			}
+		}
+	}
+	var out []tag
+	for _, t := range d.Tags {
+		if used[t.Name] {
+			out = append(out, t)
+		}
+		delete(used, t.Name)
+	}
+	for _, name := range slices.Sorted(maps.Keys(used)) {
+		out = append(out, tag{Name: name})
+	}
+	return out
 }
 
 // methods in the order in which a path's operations are shown.

@@ -92,6 +92,15 @@ func TestPageStandsAlone(t *testing.T) {
 
 func TestPageShows(t *testing.T) {
 	html := string(draw(t, committed(t)).HTML)
+	routes := regexp.MustCompile(`"operationId": "([^"]+)"`).FindAllStringSubmatch(string(committed(t)), -1)
+	if len(routes) < 20 {
+		t.Errorf("the document has %d routes", len(routes))
+	}
+	for _, r := range routes {
+		if !strings.Contains(html, `<article id="`+r[1]+`"`) {
+			t.Errorf("the page does not show the route %s", r[1])
+		}
+	}
 	for _, want := range []string{
 		`<article id="meters"`, `curl -H &#34;Authorization: Bearer $(tallyvault token)&#34;`, address + "/v1/readings/${MARKET}/${NUMBER}",
 		"hex, 16 bytes", `<a href="#Uint64">Uint64</a>`, `list of <a href="#Meter">`, `<tr id="NonceReplay"`, "Use another.",
