@@ -252,7 +252,7 @@ func TestAuditRefusedEntry(t *testing.T) {
 	}
 	r.journal = j
 	apply := func(index uint64, data []byte) {
-		r.ApplyBatch([]*raft.Log{{Index: index, Term: 1, Data: encodeLog(1, data)}})
+		r.ApplyBatch([]*raft.Log{{Index: index, Term: 1, Data: logData(1, data)}})
 	}
 	apply(1, c.tick(r.view.Load(), false).Encode())
 	apply(2, []byte("nonsense"))

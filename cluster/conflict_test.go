@@ -169,7 +169,7 @@ func (b *bubble) propose(i int, prefix string, count int) []raft.ApplyFuture {
 			Number: number + 1 + uint64(k), At: time.Now().UnixMilli(),
 			Commands: []*fsm.Command{b.c.deposit(fmt.Sprintf("%s %d", prefix, k))},
 		}
-		futures[k] = r.Apply(encodeLog(r.CurrentTerm(), e.Encode()), 0)
+		futures[k] = r.Apply(logData(r.CurrentTerm(), e.Encode()), 0)
 	}
 	return futures
 }
@@ -388,7 +388,7 @@ func TestConflictingTailOfDeadLeader(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range uint64(300) {
-		stale := raft.Log{Index: last + 1 + i, Term: tip.Term, Type: raft.LogCommand, Data: encodeLog(tip.Term, []byte("stale"))}
+		stale := raft.Log{Index: last + 1 + i, Term: tip.Term, Type: raft.LogCommand, Data: logData(tip.Term, []byte("stale"))}
 		if err := log.StoreLog(&stale); err != nil {
 			t.Fatal(err)
 		}

@@ -36,7 +36,7 @@ func (c *committee) turn() *liar {
 func (l *liar) log(raw []byte) *fsm.Result {
 	l.c.t.Helper()
 	r := l.raft.Load()
-	future := r.Apply(encodeLog(r.CurrentTerm(), raw), patience)
+	future := r.Apply(logData(r.CurrentTerm(), raw), patience)
 	if err := future.Error(); err != nil {
 		l.c.t.Fatalf("the liar cannot log: %v", err)
 	}

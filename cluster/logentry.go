@@ -21,11 +21,8 @@ import (
 // is unknown, and send their commands again.
 const termLen = 8
 
-func encodeLog(term uint64, entry []byte) []byte {
-	b := make([]byte, 0, termLen+len(entry))
-	b = binary.BigEndian.AppendUint64(b, term)
-	return append(b, entry...)
-}
+// logPrefix is what an entry built in a term is appended to.
+func logPrefix(term uint64) []byte { return binary.BigEndian.AppendUint64(nil, term) }
 
 // splitLog takes a log entry's data apart. Data that is too short to hold a term
 // was made by no honest leader; it goes to the state machine as it is, under the

@@ -66,8 +66,11 @@ func (c *committee) tick(view *fsm.View, cut bool) *fsm.Entry {
 	return e
 }
 
+// logData is what Raft is handed for an encoded entry.
+func logData(term uint64, entry []byte) []byte { return append(logPrefix(term), entry...) }
+
 func command(index, term, built uint64, e *fsm.Entry) *raft.Log {
-	return &raft.Log{Index: index, Term: term, Type: raft.LogCommand, Data: encodeLog(built, e.Encode())}
+	return &raft.Log{Index: index, Term: term, Type: raft.LogCommand, Data: logData(built, e.Encode())}
 }
 
 // An entry that was built in another term than the one it is logged under is
@@ -104,7 +107,7 @@ func TestLateEntryDropped(t *testing.T) {
 
 // What no honest leader made is recorded and raises the alarm, whatever its bytes.
 func TestForeignBytes(t *testing.T) {
-	for _, data := range [][]byte{nil, {1, 2, 3}, encodeLog(7, []byte("no entry"))} {
+	for _, data := range [][]byte{nil, {1, 2, 3}, logData(7, []byte("no entry"))} {
 		c := newCommittee(t)
 		r := newTestReplica(t, c)
 		results := r.ApplyBatch([]*raft.Log{{Index: 1, Term: 7, Type: raft.LogCommand, Data: data}})
@@ -127,7 +130,7 @@ func TestKnownEntries(t *testing.T) {
 	e := &fsm.Entry{Number: 2, At: first.At, Commands: c.deposits("known", 50)}
 	raw := e.Encode()
 	leader.known.put(2, raw, e)
-	logs := []*raft.Log{command(1, 2, 2, first), {Index: 2, Term: 2, Type: raft.LogCommand, Data: encodeLog(2, raw)}}
+	logs := []*raft.Log{command(1, 2, 2, first), {Index: 2, Term: 2, Type: raft.LogCommand, Data: logData(2, raw)}}
 	for _, r := range []*replica{leader, follower} {
 		r.ApplyBatch(logs)
 	}

@@ -149,10 +149,10 @@ func (s *session) submit(e *fsm.Entry, items []queued, t *tick) {
 	// it must not make an entry that everybody refuses.
 	e.At = min(max(s.clock().UnixMilli(), 0), maxClock)
 	s.markCut(e)
-	raw := e.Encode()
-	s.replica.known.put(s.term, raw, e)
+	data := e.Append(logPrefix(s.term))
+	s.replica.known.put(s.term, data[termLen:], e)
 	s.proposed.Store(e.Number)
-	future := s.raft.Apply(encodeLog(s.term, raw), 0)
+	future := s.raft.Apply(data, 0)
 	s.flying.Add(1)
 	go s.await(future, items, t)
 }

@@ -282,7 +282,7 @@ func TestAlarmStopsSigning(t *testing.T) {
 	}
 	f := &finality{origin: c.genesis.Origin(), roster: c.roster(), signer: signer, replica: r, clock: time.Now}
 	apply := func(index uint64, data []byte) {
-		r.ApplyBatch([]*raft.Log{{Index: index, Term: 1, Data: encodeLog(1, data)}})
+		r.ApplyBatch([]*raft.Log{{Index: index, Term: 1, Data: logData(1, data)}})
 		if err := f.sign(); err != nil {
 			t.Fatal(err)
 		}

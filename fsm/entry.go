@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/tallyvault/tallyvault/fsm/signature"
 	"github.com/tallyvault/tallyvault/fsm/strict"
@@ -90,8 +91,16 @@ func (e *Entry) header() []byte {
 
 // Encode writes the entry as it goes into the log: the header, then each frame
 // behind its length.
-func (e *Entry) Encode() []byte {
-	b := e.header()
+func (e *Entry) Encode() []byte { return e.Append(nil) }
+
+// Append writes the entry behind what b holds.
+func (e *Entry) Append(b []byte) []byte {
+	header := e.header()
+	length := len(header)
+	for _, c := range e.Commands {
+		length += 2 + c.frameLen()
+	}
+	b = append(slices.Grow(b, length), header...)
 	for _, c := range e.Commands {
 		b = binary.BigEndian.AppendUint16(b, uint16(c.frameLen()))
 		b = c.appendFrame(b)

@@ -1,10 +1,10 @@
 package transport
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"reflect"
 
@@ -14,9 +14,15 @@ import (
 	"github.com/tallyvault/tallyvault/transport/api"
 )
 
+// mostAhead is how much room a body gets because its caller says that it is so long.
+// What is longer, or is said not to be, gets more as it comes.
+const mostAhead = 1 << 18
+
 // readBody reads at most limit bytes.
 func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	var body bytes.Buffer
+	body.Grow(int(min(max(r.ContentLength, 0), mostAhead)) + bytes.MinRead)
+	_, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, limit))
 	var tooLong *http.MaxBytesError
 	if errors.As(err, &tooLong) {
 		return nil, tooLarge(fmt.Sprintf("the body is longer than %d bytes", limit))
@@ -24,7 +30,7 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, erro
 	if err != nil {
 		return nil, problem(fsm.MalformedPayload, fsm.Field{Name: "detail", Value: "the body could not be read to its end"})
 	}
-	return body, nil
+	return body.Bytes(), nil
 }
 
 func tooLarge(detail string) *api.Problem {
