@@ -98,11 +98,13 @@ func (w wireSignature) decode() (Signature, error) {
 // decodeBase64 reads the standard and the URL-safe alphabet, padded or not, as
 // DSSE requires of a reader.
 func decodeBase64(s string) ([]byte, error) {
+	// Each byte is looked for by itself: that is many times faster than a set.
+	has := func(c byte) bool { return strings.IndexByte(s, c) >= 0 }
 	encoding := base64.RawStdEncoding
-	if strings.ContainsAny(s, "-_") {
+	if has('-') || has('_') {
 		encoding = base64.RawURLEncoding
 	}
-	if strings.ContainsAny(s, "\r\n") {
+	if has('\r') || has('\n') {
 		return nil, errors.New("base64 holds a line break")
 	}
 	return encoding.Strict().DecodeString(strings.TrimRight(s, "="))
