@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -25,20 +24,21 @@ const (
 	decidedWithin = time.Minute
 	resendPause   = 50 * time.Millisecond
 	maxAnswer     = 16 << 20
+	mostIdle      = time.Minute // a node closes a connection that is idle for longer
 )
 
 // sender posts ready-made bodies over kept-alive HTTP/1.1 connections, one for
 // each client. The project's own client encodes and decodes every command; here
 // that would take the processor time that the nodes are to be measured with.
 type sender struct {
-	http *http.Client
-	urls []string
-	at   atomic.Int64 // index of the URL that is asked first
+	links links
+	urls  []string
+	at    atomic.Int64 // index of the URL that is asked first
 }
 
 // newSender fetches each node's pins through a client that trusts the genesis,
 // and from then on accepts these keys only.
-func newSender(ctx context.Context, s *site, watchers []*client.Client, clients int) (*sender, error) {
+func newSender(ctx context.Context, s *site, watchers []*client.Client) (*sender, error) {
 	var statements []api.Pins
 	for i, w := range watchers {
 		var nodes api.Nodes
@@ -72,13 +72,7 @@ func newSender(ctx context.Context, s *site, watchers []*client.Client, clients 
 			return errors.New("the server's TLS key is not pinned")
 		},
 	}
-	return &sender{urls: s.URLs, http: &http.Client{
-		Timeout: answerWithin,
-		Transport: &http.Transport{
-			TLSClientConfig: config, MaxIdleConnsPerHost: clients,
-			WriteBufferSize: 64 << 10, ReadBufferSize: 64 << 10,
-		},
-	}}, nil
+	return &sender{urls: s.URLs, links: links{config: config}}, nil
 }
 
 // verdict is what an answer says of a request's readings.
@@ -120,11 +114,11 @@ func reasonOf(v verdict, err error) string {
 	if err == nil {
 		return v.why
 	}
-	if network, ok := errors.AsType[*net.OpError](err); ok {
-		return "connection: " + network.Op + ": " + network.Err.Error()
-	}
 	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {
 		return "connection: no answer in time"
+	}
+	if network, ok := errors.AsType[*net.OpError](err); ok {
+		return "connection: " + network.Op + ": " + network.Err.Error()
 	}
 	if within, ok := errors.AsType[*url.Error](err); ok {
 		err = within.Err
@@ -137,22 +131,12 @@ func (s *sender) once(ctx context.Context, base string, r request, single bool) 
 	if single {
 		path, kind = "/v1/commands", "application/json"
 	}
-	post, err := http.NewRequestWithContext(ctx, http.MethodPost, base+path, bytes.NewReader(r.body))
+	status, body, err := s.links.post(ctx, base, path, kind, r.body)
 	if err != nil {
 		return verdict{}, err
 	}
-	post.Header.Set("Content-Type", kind)
-	response, err := s.http.Do(post)
-	if err != nil {
-		return verdict{}, err
-	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
-	if err != nil {
-		return verdict{}, err
-	}
-	if single || response.StatusCode != http.StatusOK {
-		return judgeWhole(body, response.StatusCode, r.n)
+	if single || status != http.StatusOK {
+		return judgeWhole(body, status, r.n)
 	}
 	return judgeLines(body, r.n)
 }

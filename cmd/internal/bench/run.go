@@ -77,11 +77,11 @@ func measure(ctx context.Context, c Config, on *site, s *Summary) error {
 	if err != nil {
 		return err
 	}
-	sender, err := newSender(ctx, on, watchers, c.Clients)
+	sender, err := newSender(ctx, on, watchers)
 	if err != nil {
 		return err
 	}
-	defer sender.http.CloseIdleConnections()
+	defer sender.links.close()
 	// One node less on the way: the leader orders what comes, wherever it comes in.
 	sender.at.Store(int64(leader))
 
