@@ -99,6 +99,7 @@ func (m *Machine) Apply(raw []byte, e *Entry) *Result {
 	if err := s.ledger.Touched(a.touched); err != nil {
 		s.raise(AlarmConservation)
 	}
+	a.checkTreasury()
 	s.dirty = s.dirty || len(e.Commands) > 0 || len(a.result.Receipts) > 0
 	if e.Cut {
 		s.dirty = len(e.Commands) > 0 || len(a.result.Receipts) > 0
@@ -162,6 +163,7 @@ func (a *apply) leaf(b []byte) {
 // passTime moves the clock and begins a new epoch where one is reached.
 func (a *apply) passTime(next clock) {
 	before := a.s.epoch()
+	a.s.book.Advance(next.height - a.s.clock.height)
 	a.s.clock = next
 	if epoch := a.s.epoch(); epoch != before {
 		a.s.oracle.BeginEpoch(epoch)

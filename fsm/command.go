@@ -107,6 +107,28 @@ func (c *Command) Single() *Header {
 		return &b.Header
 	case *RevokeKey:
 		return &b.Header
+	case *Propose:
+		return &b.Header
+	case *Amend:
+		return &b.Header
+	case *Open:
+		return &b.Header
+	case *Cancel:
+		return &b.Header
+	case *Vote:
+		return &b.Header
+	case *Queue:
+		return &b.Header
+	case *Execute:
+		return &b.Header
+	case *Veto:
+		return &b.Header
+	case *Pause:
+		return &b.Header
+	case *Withdraw:
+		return &b.Header
+	case *CancelWithdrawal:
+		return &b.Header
 	}
 	return nil
 }
@@ -142,9 +164,29 @@ func (c *Command) Threshold() *ThresholdHeader {
 		return &b.ThresholdHeader
 	case *CancelReplacement:
 		return &b.ThresholdHeader
+	case *Rollback:
+		return &b.ThresholdHeader
+	case *Unpause:
+		return &b.ThresholdHeader
+	case *SetHouse:
+		return &b.ThresholdHeader
+	case *SetTreasury:
+		return &b.ThresholdHeader
+	case *Payout:
+		return &b.ThresholdHeader
+	case *RecordPayout:
+		return &b.ThresholdHeader
 	}
 	return nil
 }
+
+// What commands of the treasury cost at most, in work units: to walk a graph of
+// dependencies, to hash a body or check a house, to forget the votes of all houses.
+const (
+	graphWork  = 256
+	bodyWork   = 8
+	ballotWork = 64
+)
 
 // keyWork is what checking a new key costs, in work units.
 const keyWork = 16
@@ -169,6 +211,12 @@ func (c *Command) Work() int {
 		return keyWork
 	case *ReplaceNode:
 		return 2 * keyWork
+	case *Queue:
+		return graphWork
+	case *Propose, *Amend, *Execute, *SetHouse:
+		return bodyWork
+	case *Veto:
+		return ballotWork
 	}
 	return 1
 }

@@ -16,6 +16,12 @@ func (s *state) consistent() error {
 	if err := s.ledger.Conserved(); err != nil {
 		return err
 	}
+	if err := s.book.Consistent(s.ledger); err != nil {
+		return err
+	}
+	if s.book.Params().EpochBlocks != s.genesis.EpochBlocks || s.book.Height() > s.clock.height {
+		return fmt.Errorf("the treasury has epochs of %d blocks, at height %d of %d", s.book.Params().EpochBlocks, s.book.Height(), s.clock.height)
+	}
 	for _, check := range []func() error{s.consistentCuts, s.consistentMembers, s.consistentPeople, s.consistentDebts, s.consistentHeld, s.consistentDue} {
 		if err := check(); err != nil {
 			return err
@@ -55,6 +61,11 @@ func (s *state) consistentPeople() error {
 	})
 	if wrong != nil {
 		return wrong
+	}
+	for _, id := range treasuryAccounts {
+		if a, open := s.ledger.Account(id); !open || a.Asset != treasury.Asset {
+			return fmt.Errorf("the treasury has no account %s", id)
+		}
 	}
 	s.principals.Scan(func(name string, p Principal) bool {
 		if p.Keys != owned[name] {
@@ -113,6 +124,7 @@ func (s *state) consistentHeld() error {
 			held[treasury.TreasuryHeld] = held[treasury.TreasuryHeld].AddWrap(set.Fee)
 		}
 	})
+	s.book.EachHeld(func(account treasury.AccountID, amount Amount) { held[account] = held[account].AddWrap(amount) })
 	var wrong error
 	s.ledger.Accounts("", func(a treasury.Account) bool {
 		if balance, _ := a.Balance(); isHeld(a.ID) && balance != held[a.ID] {

@@ -28,6 +28,17 @@
 //	  2  attest                one         attest          oracle
 //	  3  rotate_key            one         own keys        every role
 //	  4  revoke_key            one         own keys        every role
+//	  5  propose               one         propose         admin
+//	  6  amend                 one         propose         its proposer
+//	  7  open                  one         propose         its proposer
+//	  8  cancel                one         propose         its proposer
+//	  9  vote                  one         vote            admin, oracle: whoever is in a house
+//	 10  queue                 one         queue           admin
+//	 11  execute               one         execute         admin
+//	 12  veto                  one         veto            admin
+//	 13  pause                 one         pause           admin
+//	 14  withdraw              one         withdraw        provider, payer: own money
+//	 15  cancel_withdrawal     one         withdraw        its owner
 //	100  register_principal    threshold   threshold       admins
 //	101  register_key          threshold   threshold       admins
 //	102  revoke_principal_key  threshold   threshold       admins
@@ -38,6 +49,12 @@
 //	107  deposit               threshold   threshold       admins
 //	108  replace_node          threshold   threshold       admins
 //	109  cancel_replacement    threshold   threshold       admins
+//	110  rollback              threshold   threshold       admins
+//	111  unpause               threshold   threshold       admins
+//	112  set_house             threshold   threshold       admins
+//	113  set_treasury          threshold   threshold       admins
+//	114  payout                threshold   threshold       admins
+//	115  record_payout         threshold   threshold       admins
 //
 // The table is append-only. A command's payload type is
 // application/vnd.tallyvault.<name>.v1+json; its payload is one strict JSON
@@ -84,8 +101,9 @@
 // their clocks; when the leader gathers only two, the liar can hold it back, but
 // not push it ahead.
 //
-// What time causes lies in a queue by height, and one Apply takes at most 500
-// items. Whatever a rule compares is a height, never a place in that queue: a
+// What time causes lies in two queues, one by height and the treasury's by its own
+// height, and one Apply takes at most 500 items, of which the treasury's may be half
+// before the others come. Whatever a rule compares is a height, never a place in that queue: a
 // vote in the very entry that reaches a reading's expiry is late.
 //
 // # The committee
@@ -119,11 +137,27 @@
 // show that the node has been at work (Member.Seen), but add nothing to k: so it
 // does no harm when a node's standing changes while its cosignature travels.
 //
+// # The treasury
+//
+// Its rules are package treasury's; this package says who may ask, moves nothing by
+// itself, and writes a receipt of every step: what a command did, and what time did.
+// A disbursement is named by the identity of the command that proposed it, a
+// withdrawal by that of the command that asked for it; receipts are found by that id
+// (RefDisbursement, RefWithdrawal). The treasury height advances with the height
+// while nothing is paused. Rules and houses are genesis', or its profile's when it
+// says nothing: a house of all admins, each of weight one. In profile production no
+// window may be under a day unless genesis says so.
+//
+// An alarm pauses scope all, and while there is one nothing can be unpaused. After
+// every Apply the treasury's identities are asked for; the first that does not hold
+// raises the alarm.
+//
 // # What the rules do not leave to others
 //
 // A payer that never pays cannot fill the state: once 2^18 settlements wait for
 // money, readings of meters whose payer owes any are refused. Deposits go into
-// accounts that somebody can spend from, never into held ones, and their
+// accounts that somebody can spend from, never into held ones, and who owes
+// settlements withdraws nothing. Their
 // reference is text that people can read as it is. A base is not set in the
 // future, which would close its meter until then. A row does not shorten the
 // windows that the profile promised. A market that is new begins at once,

@@ -28,17 +28,35 @@ func (s *state) schedule(height uint64, item dueItem) {
 
 func dueHeight(key string) uint64 { return binary.BigEndian.Uint64([]byte(key[:8])) }
 
-// dueNow reports whether an item waits at a height that is reached.
-func (s *state) dueNow() bool {
+// queueDue reports whether an item of the queue waits at a height that is reached.
+func (s *state) queueDue() bool {
 	key, _, ok := s.due.Min()
 	return ok && dueHeight(key) <= s.clock.height
 }
 
-// takeDue takes what is due, at most MaxDueItems of it; the leader ticks until
-// nothing is left.
+// dueNow reports whether anything could be done at once.
+func (s *state) dueNow() bool { return s.queueDue() || s.book.DueNow() }
+
+// nextDue is the height at which something is due next. The treasury's queue is by
+// its own height, which goes on as the cluster's does.
+func (s *state) nextDue() (height uint64, ok bool) {
+	if key, _, waits := s.due.Min(); waits {
+		height, ok = dueHeight(key), true
+	}
+	if due, waits := s.book.NextDue(); waits {
+		at := s.clock.height + max(due, s.book.Height()) - s.book.Height()
+		if !ok || at < height {
+			height, ok = at, true
+		}
+	}
+	return height, ok
+}
+
+// takeDue takes what is due of both queues, at most MaxDueItems of it; the leader
+// ticks until nothing is left.
 func (a *apply) takeDue() {
-	for range MaxDueItems {
-		if !a.s.dueNow() {
+	for range MaxDueItems - a.takeTreasuryDue() {
+		if !a.s.queueDue() {
 			return
 		}
 		_, item, _ := a.s.due.PopMin()

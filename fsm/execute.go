@@ -38,7 +38,7 @@ func (a *apply) single(c *Command, key *Key) ([]Field, *Refusal) {
 
 // threshold asks the command's own rule and writes a receipt of what was done.
 func (a *apply) threshold(c *Command, signers []string) ([]Field, *Refusal) {
-	facts, refusal := a.thresholdRule(c)
+	facts, refusal := a.thresholdRule(c, signers)
 	if refusal != nil {
 		return nil, refusal
 	}
@@ -60,12 +60,41 @@ func (a *apply) singleRule(c *Command, key *Key) ([]Field, *Refusal) {
 	case *RevokeKey:
 		return a.revokeKey(key, body)
 	}
+	return a.treasuryRule(c, key)
+}
+
+// treasuryRule is singleRule for the commands of the treasury.
+func (a *apply) treasuryRule(c *Command, key *Key) ([]Field, *Refusal) {
+	switch body := c.body.(type) {
+	case *Propose:
+		return a.propose(c, key, body)
+	case *Amend:
+		return a.amend(key, body)
+	case *Open:
+		return a.open(key, body)
+	case *Cancel:
+		return a.cancel(key, body)
+	case *Vote:
+		return a.vote(key, body)
+	case *Queue:
+		return a.queue(body)
+	case *Execute:
+		return a.executeNow(key, body)
+	case *Veto:
+		return a.veto(key, body)
+	case *Pause:
+		return a.pause(c, key, body)
+	case *Withdraw:
+		return a.withdraw(c, key, body)
+	case *CancelWithdrawal:
+		return a.cancelWithdrawal(key, body)
+	}
 	panic(fmt.Sprintf("fsm: no rule for %T", c.body))
 }
 
 // thresholdRule is the one switch over threshold commands. Each rule refuses
 // first and then changes state with no way out.
-func (a *apply) thresholdRule(c *Command) ([]Field, *Refusal) {
+func (a *apply) thresholdRule(c *Command, signers []string) ([]Field, *Refusal) {
 	switch body := c.body.(type) {
 	case *RegisterPrincipal:
 		return a.registerPrincipal(body)
@@ -87,6 +116,18 @@ func (a *apply) thresholdRule(c *Command) ([]Field, *Refusal) {
 		return a.replaceNode(body)
 	case *CancelReplacement:
 		return a.cancelReplacement(body)
+	case *Rollback:
+		return a.rollback(signers, body)
+	case *Unpause:
+		return a.unpause(body)
+	case *SetHouse:
+		return a.setHouse(body)
+	case *SetTreasury:
+		return a.setTreasury(body)
+	case *Payout:
+		return a.payout(signers, body)
+	case *RecordPayout:
+		return a.recordPayout(signers, body)
 	}
 	panic(fmt.Sprintf("fsm: no rule for %T", c.body))
 }

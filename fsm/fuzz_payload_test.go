@@ -15,7 +15,7 @@ import (
 // too large, or a state that a restart would not accept.
 func FuzzPayload(f *testing.F) {
 	r := busy(f)
-	for _, c := range r.oneOfEach() {
+	for _, c := range append(r.oneOfEach(), r.tryNow()...) {
 		f.Add(uint16(c.Type), c.Payload, uint8(1))
 	}
 	f.Fuzz(func(t *testing.T, tag uint16, payload []byte, blocks uint8) {
@@ -51,6 +51,7 @@ func FuzzPayload(f *testing.F) {
 // busy is a world in which every kind of object is in every kind of state.
 func busy(t testing.TB) *rig {
 	r := world(t)
+	r.busyTreasury()
 	r.must(r.sign("sunny", r.reading("m-1", 1_000, r.now-4*hour)), r.sign("windy", r.reading("m-2", 0, r.now-4*hour)))
 	r.must(r.sign("oracle-a", r.attestation(1, 2)), r.sign("oracle-b", r.attestation(1, 2)))
 	r.must(r.sign("sunny", r.reading("m-1", 2_000, r.now-3*hour)), r.sign("windy", r.reading("m-2", 9_000, r.now-3*hour)))
@@ -77,7 +78,7 @@ func (r *rig) oneOfEach() []*Command {
 	superseding.Supersedes = (*[32]byte)(&pending)
 	vote := r.attestation(3, 6, 5)
 	vote.Values = []ObservedValue{{6, 4_000}}
-	return []*Command{
+	return append(r.oneOfEachTreasury(), []*Command{
 		r.sign("sunny", r.reading("m-1", 5_000, r.now)), r.sign("sunny", superseding),
 		r.sign("oracle-b", vote), r.sign("oracle-c", r.attestation(5, 6)),
 		r.sign("sunny", r.rotation("sunny", testKey("sunny 3"), 1)), r.sign("sunny", &RevokeKey{Key: old}),
@@ -90,7 +91,7 @@ func (r *rig) oneOfEach() []*Command {
 		r.threshold(&SetMarket{Market: row, ActivationEpoch: 3}), r.threshold(&SetMarket{Market: later, ActivationEpoch: 3}),
 		r.threshold(&Deposit{Account: "payer/village", Asset: "BLOCK", Amount: amount(1 << 40), Reference: "bank 2"}),
 		r.threshold(r.replacement("node-c", newcomer("node-e", 2))), r.threshold(&CancelReplacement{Node: "node-d"}),
-	}
+	}...)
 }
 
 func TestOneOfEachIsAccepted(t *testing.T) {
@@ -116,8 +117,13 @@ func (r *rig) signedBy(tag Type, payload []byte) (*Command, bool) {
 		return nil, false
 	}
 	who := map[Type][]string{TypeSubmitReading: {"sunny"}, TypeAttest: {"oracle-b"}, TypeRotateKey: {"sunny"}, TypeRevokeKey: {"sunny"}}[tag]
-	if s.threshold {
+	switch {
+	case s.threshold:
 		who = []string{"alice", "bob"}
+	case s.scope == scopeWithdraw:
+		who = []string{"sunny"}
+	case tag >= TypePropose:
+		who = []string{"alice"}
 	}
 	e := envelope.Envelope{PayloadType: s.payloadType, Payload: payload}
 	for _, name := range who {

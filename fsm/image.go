@@ -26,6 +26,7 @@ const (
 	rowLedger
 	rowMember
 	rowChange
+	rowBook
 )
 
 // image emits every row of the state. A row is only valid during the call.
@@ -85,6 +86,7 @@ func (s *state) image(emit func(row []byte)) {
 	for _, c := range s.changes {
 		row(rowChange, c.add)
 	}
+	s.book.Image(foreign(rowBook))
 }
 
 func (s *state) addScalars(b *cryptobyte.Builder) {

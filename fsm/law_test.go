@@ -55,7 +55,7 @@ func TestRandomHistories(t *testing.T) {
 // anyCommand draws one command, or nil for a tick.
 func (r *rig) anyCommand(t *rapid.T, sent []*Command) *Command {
 	last := r.m.state.oracle.LastNumber("energy")
-	kinds := []string{"tick", "reading", "reading", "reading", "attest", "attest", "resend", "deposit", "weight"}
+	kinds := []string{"tick", "reading", "reading", "reading", "attest", "attest", "resend", "deposit", "weight", "treasury", "treasury", "treasury"}
 	switch rapid.SampledFrom(kinds).Draw(t, "kind") {
 	case "reading":
 		meter := rapid.SampledFrom([]string{"m-1", "m-2"}).Draw(t, "meter")
@@ -83,10 +83,12 @@ func (r *rig) anyCommand(t *rapid.T, sent []*Command) *Command {
 		return rapid.SampledFrom(sent).Draw(t, "again")
 	case "deposit":
 		return r.threshold(&Deposit{
-			Account: rapid.SampledFrom([]string{"payer/city", "payer/village", "external/BLOCK", "nobody"}).Draw(t, "account"),
+			Account: rapid.SampledFrom([]string{"payer/city", "payer/village", "treasury", "external/BLOCK", "nobody"}).Draw(t, "account"),
 			Asset:   "BLOCK", Amount: amount(rapid.Uint64Range(0, 500).Draw(t, "amount")),
 			Reference: fmt.Sprint("ref ", rapid.IntRange(0, 5).Draw(t, "reference")),
 		})
+	case "treasury":
+		return r.anyTreasury(t)
 	case "weight":
 		weight := rapid.Uint64Range(1, 20).Draw(t, "weight")
 		return r.threshold(&SetOracleWeight{OracleWeight: genesis.OracleWeight{Market: "energy", Oracle: "oracle-b", Weight: weight}})

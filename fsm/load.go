@@ -24,6 +24,8 @@ func (s *state) load(row []byte) error {
 		return s.oracle.Load(in)
 	case rowLedger:
 		return s.ledger.Load(in)
+	case rowBook:
+		return s.book.Load(in)
 	case rowScalars:
 		if err := s.readScalars(&in); err != nil {
 			return err

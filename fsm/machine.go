@@ -53,7 +53,32 @@ func New(g *genesis.Signed) (*Machine, error) {
 		}
 	}
 	s.oracle.BeginEpoch(0)
+	if err := s.openTreasury(); err != nil {
+		return nil, fmt.Errorf("genesis: treasury: %w", err)
+	}
 	return m, nil
+}
+
+// openTreasury opens the book and the accounts of the treasury.
+func (s *state) openTreasury() error {
+	var houses []treasury.House
+	for _, h := range s.genesis.TreasuryHouses() {
+		houses = append(houses, treasuryHouse(h))
+	}
+	book, refusal := treasury.NewBook(treasuryParams(s.genesis.TreasuryRules(), s.genesis.EpochBlocks), houses)
+	if refusal != nil {
+		return refusal
+	}
+	s.book = book
+	for _, id := range treasuryAccounts {
+		s.ledger.Open(id, treasury.Asset)
+	}
+	return nil
+}
+
+// treasuryAccounts are those that the treasury works with besides the markets'.
+var treasuryAccounts = []treasury.AccountID{
+	treasury.External(treasury.Asset), treasury.Treasury, treasury.TreasuryReserved, treasury.Leaving,
 }
 
 // empty is a machine without rows.

@@ -103,6 +103,9 @@ func (a *apply) deposit(b *Deposit) ([]Field, *Refusal) {
 	if isHeld(target) {
 		return nil, refuse(InvalidTarget, Field{"reason", "held"}, Field{"account", clip(b.Account)})
 	}
+	if _, open := a.s.ledger.Account(target); open && !target.Spendable() {
+		return nil, refuse(InvalidTarget, Field{"reason", "not_spendable"}, Field{"account", clip(b.Account)})
+	}
 	legs := []treasury.Leg{{From: treasury.External(b.Asset), To: target, Amount: b.Amount}}
 	if refusal := a.s.ledger.Check(legs); refusal != nil {
 		return nil, fromTreasury(refusal)
@@ -114,10 +117,14 @@ func (a *apply) deposit(b *Deposit) ([]Field, *Refusal) {
 	return []Field{{"account", b.Account}, {"asset", b.Asset}, {"amount", b.Amount.String()}, {"reference", b.Reference}}, nil
 }
 
-// post moves money and remembers the accounts for the check after Apply.
+// post moves money, remembers the accounts for the check after Apply, and tells the
+// treasury of what it got.
 func (a *apply) post(legs []treasury.Leg) {
 	a.s.ledger.Post(legs)
+	a.touch(legs)
 	for _, l := range legs {
-		a.touched = append(a.touched, l.From, l.To)
+		if l.To == treasury.Treasury {
+			a.s.book.Accrue(treasuryClock(a.s), l.Amount)
+		}
 	}
 }

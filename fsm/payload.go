@@ -174,3 +174,146 @@ type CancelReplacement struct {
 	ThresholdHeader `doc:"Gives up the joining of a node."`
 	Node            string `json:"node" doc:"the joining node" form:"id"`
 }
+
+// DisbursementBody is what a disbursement is about; see package treasury.
+type DisbursementBody struct {
+	Title                string            `json:"title" doc:"one line, at most 200 bytes"`
+	Summary              string            `json:"summary,optional" doc:"at most 2,000 bytes"`
+	Destination          string            `json:"destination" doc:"account: provider/<name>, payer/<name>, or payee/<name> for somebody outside"`
+	Payee                string            `json:"payee,optional" doc:"for a payee account, and only for one: where the money goes outside"`
+	Amount               Amount            `json:"amount" doc:"minor units"`
+	Memo                 string            `json:"memo,optional" doc:"at most 8,192 bytes"`
+	Deps                 [][32]byte        `json:"deps,optional" doc:"at most 100 disbursements that must be finalized before"`
+	ScheduledEpoch       uint64            `json:"scheduled_epoch,optional" doc:"first epoch in which it may be executed; it can only delay"`
+	ExpectedReceipts     []ExpectedReceipt `json:"expected_receipts,optional" doc:"what the recipient will show for it; the sum equals the amount"`
+	Quorum               []genesis.Floor   `json:"quorum,optional" doc:"in order of house; at least the bracket's"`
+	VoteWindowEpochs     uint64            `json:"vote_window_epochs,optional" doc:"at least the bracket's, which counts when it is left out"`
+	TimelockEpochs       uint64            `json:"timelock_epochs,optional" doc:"at least the bracket's, which counts when it is left out"`
+	RollbackWindowEpochs uint64            `json:"rollback_window_epochs,optional" doc:"at least the bracket's, which counts when it is left out"`
+}
+
+// ExpectedReceipt is one receipt that the recipient will show.
+type ExpectedReceipt struct {
+	Account string `json:"account" doc:"whom or what it is for, at most 128 bytes"`
+	Amount  Amount `json:"amount" doc:"minor units"`
+}
+
+// Propose puts a disbursement before the committee, as a draft. The identity of the
+// command is its id.
+type Propose struct {
+	Header `doc:"Puts a disbursement before the committee, as a draft; the command's identity is its id."`
+	DisbursementBody
+}
+
+// Amend replaces the body of a draft of the signer's own.
+type Amend struct {
+	Header       `doc:"Replaces the body of a draft of the signer's own."`
+	Disbursement [32]byte `json:"disbursement"`
+	DisbursementBody
+}
+
+// Open begins the vote about a draft of the signer's own.
+type Open struct {
+	Header       `doc:"Begins the vote about a draft of the signer's own; houses and terms are frozen."`
+	Disbursement [32]byte `json:"disbursement"`
+}
+
+// Cancel ends a draft of the signer's own.
+type Cancel struct {
+	Header       `doc:"Ends a draft of the signer's own."`
+	Disbursement [32]byte `json:"disbursement"`
+}
+
+// Vote is the signer's one and final vote.
+type Vote struct {
+	Header       `doc:"The signer's one and final vote about a disbursement."`
+	Disbursement [32]byte `json:"disbursement"`
+	Content      [32]byte `json:"content" doc:"hash of the body that the vote is about"`
+	Verdict      string   `json:"verdict" enum:"approve,reject"`
+}
+
+// The verdicts of a vote.
+const (
+	VerdictApprove = "approve"
+	VerdictReject  = "reject"
+)
+
+// Queue tries at once what time would try: to count a vote that is over, to reserve
+// the amount, to start the timelock.
+type Queue struct {
+	Header       `doc:"Tries at once to count a vote that is over, to reserve the amount, to start the timelock; no window is skipped."`
+	Disbursement [32]byte `json:"disbursement"`
+}
+
+// Execute tries at once to execute, and confirms where four eyes count.
+type Execute struct {
+	Header       `doc:"Tries at once to execute a disbursement whose timelock is over, and confirms where four eyes count; no window is skipped."`
+	Disbursement [32]byte `json:"disbursement"`
+}
+
+// Veto ends a disbursement that is not executed yet.
+type Veto struct {
+	Header       `doc:"Ends a disbursement that is not executed yet."`
+	Disbursement [32]byte `json:"disbursement"`
+	Reason       string   `json:"reason" doc:"one line, at most 256 bytes"`
+}
+
+// Pause stops outflows of a scope.
+type Pause struct {
+	Header `doc:"Stops outflows: of the treasury, or withdrawals and payouts too."`
+	Scope  string `json:"scope" enum:"treasury,all"`
+	Reason string `json:"reason" doc:"one line, at most 256 bytes"`
+}
+
+// Withdraw asks for the signer's own money to be paid out.
+type Withdraw struct {
+	Header `doc:"Asks for money of the signer's own account to be paid out; it is held from now on. The command's identity is the withdrawal's id."`
+	Amount Amount `json:"amount" doc:"minor units"`
+	Payee  string `json:"payee" doc:"where the money goes outside, at most 512 bytes"`
+}
+
+// CancelWithdrawal takes a withdrawal back that is not on its way.
+type CancelWithdrawal struct {
+	Header     `doc:"Takes a withdrawal of the signer's own back, unless it is on its way."`
+	Withdrawal [32]byte `json:"withdrawal"`
+}
+
+// Rollback takes an executed disbursement back inside its window.
+type Rollback struct {
+	ThresholdHeader `doc:"Takes an executed disbursement back inside its rollback window, by compensating transfers."`
+	Disbursement    [32]byte `json:"disbursement"`
+	Reason          string   `json:"reason" doc:"one line, at most 256 bytes"`
+}
+
+// Unpause lets the outflows of a scope go on.
+type Unpause struct {
+	ThresholdHeader `doc:"Lets the outflows of a scope go on."`
+	Scope           string `json:"scope" enum:"treasury,all"`
+}
+
+// SetHouse replaces a house of voters, or dissolves it when it has no members.
+type SetHouse struct {
+	ThresholdHeader `doc:"Replaces a house of voters, or dissolves it when it has no members. Open votes go on under the houses of their opening."`
+	genesis.House
+}
+
+// SetTreasury replaces the rules of the treasury.
+type SetTreasury struct {
+	ThresholdHeader `doc:"Replaces the rules of the treasury: grace, caps, four eyes and brackets. What is open keeps its terms."`
+	genesis.Treasury
+}
+
+// Payout notes under which reference the committee pays a withdrawal outside.
+type Payout struct {
+	ThresholdHeader `doc:"Notes under which reference the committee pays a withdrawal outside."`
+	Withdrawal      [32]byte `json:"withdrawal"`
+	Reference       string   `json:"reference" doc:"names the payment outside; counts once for ever"`
+}
+
+// RecordPayout notes how a payment outside ended.
+type RecordPayout struct {
+	ThresholdHeader `doc:"Notes how a payment outside ended. Unknown blocks a retry until it is resolved."`
+	Withdrawal      [32]byte `json:"withdrawal"`
+	Reference       string   `json:"reference"`
+	Result          string   `json:"result" enum:"paid,failed,unknown"`
+}

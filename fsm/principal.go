@@ -21,7 +21,7 @@ type Principal struct {
 }
 
 // defaultAsset is what a payer's and a provider's account hold.
-const defaultAsset = "BLOCK"
+const defaultAsset = treasury.Asset
 
 // checkPrincipal asks whether a principal may be added.
 func (s *state) checkPrincipal(name, role string) *Refusal {

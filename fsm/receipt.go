@@ -25,7 +25,11 @@ const (
 	KindThreshold  = "threshold"
 	KindEvidence   = "evidence"
 	KindCut        = "cut"
-	KindPolicy     = proof.KindPolicy
+
+	KindDisbursement = "disbursement"
+	KindWithdrawal   = "withdrawal"
+	KindPause        = "pause"
+	KindPolicy       = proof.KindPolicy
 )
 
 // Receipt is a journal leaf that states one outcome.
@@ -48,6 +52,9 @@ type Ref struct {
 const (
 	RefReading    = 'r'
 	RefSettlement = 's'
+	// These two have an id in hex as key.
+	RefDisbursement = 'd'
+	RefWithdrawal   = 'w'
 )
 
 // NumberKey is the key of a numbered object of a market.
@@ -196,6 +203,9 @@ var receiptRows = []receiptRow{
 	{KindEvidence, evidenceCodec, func() any { return new(EvidenceReceipt) }},
 	{KindCut, cutCodec, func() any { return new(CutReceipt) }},
 	{KindPolicy, policyCodec, func() any { return new(PolicyReceipt) }},
+	{KindDisbursement, disbursementCodec, func() any { return new(DisbursementReceipt) }},
+	{KindWithdrawal, withdrawalCodec, func() any { return new(WithdrawalReceipt) }},
+	{KindPause, pauseCodec, func() any { return new(PauseReceipt) }},
 }
 
 // encodeReceipt writes a receipt's body as its leaf.
@@ -215,6 +225,12 @@ func encodeReceipt(body any) []byte {
 		return cutCodec.Append(nil, b)
 	case *PolicyReceipt:
 		return policyCodec.Append(nil, b)
+	case *DisbursementReceipt:
+		return disbursementCodec.Append(make([]byte, 0, 1_024), b)
+	case *WithdrawalReceipt:
+		return withdrawalCodec.Append(nil, b)
+	case *PauseReceipt:
+		return pauseCodec.Append(nil, b)
 	}
 	panic("fsm: a receipt of no known kind")
 }

@@ -82,6 +82,10 @@ func RefsOf(body any) []Ref {
 		return []Ref{{RefReading, NumberKey(b.Market, b.Number)}}
 	case *EvidenceReceipt:
 		return []Ref{{RefReading, NumberKey(b.Market, b.Number)}}
+	case *DisbursementReceipt:
+		return []Ref{{RefDisbursement, b.Disbursement.String()}}
+	case *WithdrawalReceipt:
+		return []Ref{{RefWithdrawal, b.Withdrawal.String()}}
 	}
 	return nil
 }

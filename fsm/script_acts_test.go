@@ -13,12 +13,21 @@ import (
 // the first tick. Its arguments change the market row.
 func (s *script) world(c *call) {
 	s.saved, s.owner = map[string]*Command{}, map[string]string{}
+	s.ids, s.contents = map[string][32]byte{}, map[[32]byte][32]byte{}
 	s.r = newRig(s.t, func(g *genesis.Genesis) {
 		m := &g.Markets[0]
 		m.Stage = c.text("stage", m.Stage)
 		m.ExpiryBlocks = c.number("expiry", m.ExpiryBlocks)
 		m.DisputeWindowBlocks = c.number("dispute", m.DisputeWindowBlocks)
 		g.EpochBlocks = c.number("epoch", 1_000)
+		if c.has("timelock") {
+			rules := g.TreasuryRules()
+			rules.GraceEpochs = c.number("grace", rules.GraceEpochs)
+			rules.EpochCap, rules.FourEyesAbove = amount(c.number("cap", 0)), amount(c.number("four-eyes", 0))
+			rules.Brackets[0].TimelockEpochs = c.number("timelock", 1)
+			rules.Brackets[0].VoteWindowEpochs = 1
+			g.Treasury = &rules
+		}
 	})
 	s.r.tick()
 }
@@ -74,7 +83,7 @@ func (s *script) signed(c *call, by string) *Command {
 		forged, _ := FromEnvelope(e)
 		return forged
 	}
-	return nil
+	return s.treasurySigned(c, by)
 }
 
 func (s *script) reading(c *call, by string) *Command {
@@ -146,7 +155,9 @@ func (s *script) governed(c *call, by string) *Command {
 			Account: c.text("account", ""), Asset: c.text("asset", "BLOCK"), Amount: amount(c.number("amount", 0)), Reference: c.text("ref", ""),
 		}
 	default:
-		return nil
+		if body = s.treasuryGoverned(c); body == nil {
+			return nil
+		}
 	}
 	return s.r.thresholdBy(body, strings.Split(orElse(by, "alice,bob"), ",")...)
 }

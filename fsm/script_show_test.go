@@ -70,7 +70,7 @@ func (s *script) named(f Field) string {
 		return at(ms)
 	}
 	if len(f.Value) == 2*len(Identity{}) {
-		return f.Value[:8] + "..."
+		return s.idName(f.Value)
 	}
 	return f.Value
 }
@@ -115,13 +115,16 @@ func receiptLine(body any) string {
 		}
 		return line
 	}
+	if line := treasuryLine(body); line != "" {
+		return line
+	}
 	panic(fmt.Sprintf("no line for %T", body))
 }
 
 // show prints a part of the state.
 func (s *script) show(c *call) {
 	st := s.r.m.state
-	for _, what := range []string{"alarms", "balances", "clock", "cuts", "due", "keys", "members", "meters", "readings", "receivables", "settlements"} {
+	for _, what := range []string{"alarms", "balances", "disbursements", "treasury", "withdrawals", "clock", "cuts", "due", "keys", "members", "meters", "readings", "receivables", "settlements"} {
 		if !c.has(what) {
 			continue
 		}
@@ -134,6 +137,12 @@ func (s *script) show(c *call) {
 			}
 		case "balances":
 			st.ledger.Accounts("", s.balance)
+		case "disbursements":
+			s.disbursements()
+		case "treasury":
+			s.treasury()
+		case "withdrawals":
+			st.book.Withdrawals(treasury.ID{}, s.withdrawal)
 		case "clock":
 			s.say("height %d, epoch %d, now %s, tick %d", st.clock.height, st.epoch(), at(st.clock.now), st.clock.tick)
 		case "cuts":

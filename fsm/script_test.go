@@ -92,11 +92,13 @@ func difference(want, got string) string {
 
 // script is a story being told.
 type script struct {
-	t     *testing.T
-	r     *rig
-	saved map[string]*Command
-	owner map[string]string // of meters
-	out   strings.Builder
+	t        *testing.T
+	r        *rig
+	saved    map[string]*Command
+	owner    map[string]string     // of meters
+	ids      map[string][32]byte   // of disbursements and withdrawals, by their names
+	contents map[[32]byte][32]byte // what votes about a disbursement name
+	out      strings.Builder
 }
 
 // call is one command of a script: a verb, and arguments by name.

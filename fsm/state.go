@@ -51,6 +51,7 @@ type state struct {
 
 	oracle *oracle.State
 	ledger *treasury.Ledger
+	book   *treasury.Book
 }
 
 // Cut is a marked journal size.
@@ -88,6 +89,7 @@ func newState(g *genesis.Signed) *state {
 		receivables: new(btree.Map[string, receivable]),
 		oracle:      oracle.NewState(),
 		ledger:      treasury.NewLedger(),
+		book:        treasury.RestoredBook(),
 	}
 }
 
@@ -97,7 +99,7 @@ func (s *state) copy() *state {
 	c.principals, c.keys, c.owned = s.principals.Copy(), s.keys.Copy(), s.owned.Copy()
 	c.lanes, c.spent, c.expiring = s.lanes.Copy(), s.spent.Copy(), s.expiring.Copy()
 	c.references, c.due, c.receivables = s.references.Copy(), s.due.Copy(), s.receivables.Copy()
-	c.oracle, c.ledger = s.oracle.Copy(), s.ledger.Copy()
+	c.oracle, c.ledger, c.book = s.oracle.Copy(), s.ledger.Copy(), s.book.Copy()
 	return &c
 }
 
@@ -112,7 +114,8 @@ func (s *state) epochAt(height uint64) uint64 { return height / s.genesis.EpochB
 
 func (s *state) majority() int { return len(s.genesis.Nodes)/2 + 1 }
 
-// raise adds an alarm once. Alarms are few: each names a reason of a closed set.
+// raise adds an alarm once, and stops all outflows. Alarms are few: each names a
+// reason of a closed set.
 func (s *state) raise(reason string) {
 	for _, a := range s.alarms {
 		if a == reason {
@@ -120,6 +123,7 @@ func (s *state) raise(reason string) {
 		}
 	}
 	s.alarms = append(append([]string{}, s.alarms...), reason)
+	_ = s.book.Pause(treasury.ScopeAll) // refused if it is paused already
 }
 
 // ordered makes a table key that sorts by a number first.

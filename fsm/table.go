@@ -15,6 +15,18 @@ const (
 	TypeRotateKey     Type = 3
 	TypeRevokeKey     Type = 4
 
+	TypePropose          Type = 5
+	TypeAmend            Type = 6
+	TypeOpen             Type = 7
+	TypeCancel           Type = 8
+	TypeVote             Type = 9
+	TypeQueue            Type = 10
+	TypeExecute          Type = 11
+	TypeVeto             Type = 12
+	TypePause            Type = 13
+	TypeWithdraw         Type = 14
+	TypeCancelWithdrawal Type = 15
+
 	TypeRegisterPrincipal  Type = 100
 	TypeRegisterKey        Type = 101
 	TypeRevokePrincipalKey Type = 102
@@ -25,6 +37,12 @@ const (
 	TypeDeposit            Type = 107
 	TypeReplaceNode        Type = 108
 	TypeCancelReplacement  Type = 109
+	TypeRollback           Type = 110
+	TypeUnpause            Type = 111
+	TypeSetHouse           Type = 112
+	TypeSetTreasury        Type = 113
+	TypePayout             Type = 114
+	TypeRecordPayout       Type = 115
 )
 
 const (
@@ -50,6 +68,10 @@ const (
 	scopeThreshold = "threshold"
 	// scopeOwnKeys covers rotating and revoking one's own keys; every key has it.
 	scopeOwnKeys = "own_keys"
+	// scopePropose covers a disbursement of one's own until its vote is open.
+	scopePropose = "propose"
+	// scopeWithdraw covers withdrawals of one's own.
+	scopeWithdraw = "withdraw"
 )
 
 // specs is the one append-only table of commands.
@@ -58,6 +80,17 @@ var specs = []spec{
 	row[Attest](TypeAttest, "attest", "attest"),
 	row[RotateKey](TypeRotateKey, "rotate_key", scopeOwnKeys),
 	row[RevokeKey](TypeRevokeKey, "revoke_key", scopeOwnKeys),
+	row[Propose](TypePropose, "propose", scopePropose),
+	row[Amend](TypeAmend, "amend", scopePropose),
+	row[Open](TypeOpen, "open", scopePropose),
+	row[Cancel](TypeCancel, "cancel", scopePropose),
+	row[Vote](TypeVote, "vote", "vote"),
+	row[Queue](TypeQueue, "queue", "queue"),
+	row[Execute](TypeExecute, "execute", "execute"),
+	row[Veto](TypeVeto, "veto", "veto"),
+	row[Pause](TypePause, "pause", "pause"),
+	row[Withdraw](TypeWithdraw, "withdraw", scopeWithdraw),
+	row[CancelWithdrawal](TypeCancelWithdrawal, "cancel_withdrawal", scopeWithdraw),
 	row[RegisterPrincipal](TypeRegisterPrincipal, "register_principal", scopeThreshold),
 	row[RegisterKey](TypeRegisterKey, "register_key", scopeThreshold),
 	row[RevokePrincipalKey](TypeRevokePrincipalKey, "revoke_principal_key", scopeThreshold),
@@ -68,6 +101,12 @@ var specs = []spec{
 	row[Deposit](TypeDeposit, "deposit", scopeThreshold),
 	row[ReplaceNode](TypeReplaceNode, "replace_node", scopeThreshold),
 	row[CancelReplacement](TypeCancelReplacement, "cancel_replacement", scopeThreshold),
+	row[Rollback](TypeRollback, "rollback", scopeThreshold),
+	row[Unpause](TypeUnpause, "unpause", scopeThreshold),
+	row[SetHouse](TypeSetHouse, "set_house", scopeThreshold),
+	row[SetTreasury](TypeSetTreasury, "set_treasury", scopeThreshold),
+	row[Payout](TypePayout, "payout", scopeThreshold),
+	row[RecordPayout](TypeRecordPayout, "record_payout", scopeThreshold),
 }
 
 func row[T any](tag Type, name, scope string) spec {
@@ -135,11 +174,13 @@ func NewPayload(name string) (payload any, t Type, ok bool) {
 func rolePowers(role string) []string {
 	switch role {
 	case genesis.RoleProvider:
-		return []string{"submit_reading"}
+		return []string{"submit_reading", scopeWithdraw}
+	case genesis.RolePayer:
+		return []string{scopeWithdraw}
 	case genesis.RoleOracle:
-		return []string{"attest"}
+		return []string{"attest", "vote"}
 	case genesis.RoleAdmin:
-		return []string{scopeThreshold}
+		return []string{scopeThreshold, scopePropose, "vote", "queue", "execute", "veto", "pause"}
 	}
 	return nil
 }

@@ -85,13 +85,7 @@ func (v *View) Dirty() bool { return v.state.wantsCut() }
 func (v *View) DueNow() bool { return v.state.dueNow() }
 
 // NextDue is the height of the next due item, if there is one.
-func (v *View) NextDue() (uint64, bool) {
-	key, _, ok := v.state.due.Min()
-	if !ok {
-		return 0, false
-	}
-	return dueHeight(key), true
-}
+func (v *View) NextDue() (uint64, bool) { return v.state.nextDue() }
 
 // Commands is the number of commands ever applied.
 func (v *View) Commands() uint64 { return v.state.commands }
@@ -110,6 +104,9 @@ func (v *View) Oracle() *oracle.State { return v.state.oracle }
 
 // Ledger is the treasury floor's ledger.
 func (v *View) Ledger() *treasury.Ledger { return v.state.ledger }
+
+// Book is the treasury floor's book.
+func (v *View) Book() *treasury.Book { return v.state.book }
 
 // Keys is the key table.
 func (v *View) Keys() *Keys { return &Keys{v.state.keys} }

@@ -168,6 +168,7 @@
 //	CircularDependency  cycle             end of the vote    cancelled                     proposer
 //	ExecutionFailed     epoch_cap         timelock over      in the next epoch             nobody
 //	ExecutionFailed     destination_cap   timelock over      in the next epoch             nobody
+//	ExecutionFailed     above_cap         timelock over      tried again, then expired     admins (set_treasury)
 //	ExecutionFailed     four_eyes         timelock over      when two people confirmed     admins (execute)
 //	ExecutionFailed     content           timelock over      expired                       admins (veto)
 //	ExecutionFailed     ledger_limit      timelock, window   tried again, then expired     admins (veto)

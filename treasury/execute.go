@@ -14,6 +14,9 @@ func (r *run) blocked(d *Disbursement) Failure {
 		return why
 	}
 	epoch := b.epoch(r.c)
+	if above(d.Body.Amount, b.params.EpochCap) || above(d.Body.Amount, b.params.DestinationCap) {
+		return Failure{Code: ExecutionFailed, Detail: DetailAboveCap}
+	}
 	nextEpoch := b.height + b.untilEpoch(r.c, epoch+1)
 	if cap := b.params.EpochCap; above(b.spent.in(epoch).AddWrap(d.Body.Amount), cap) {
 		return Failure{Code: ExecutionFailed, Detail: DetailEpochCap, Next: nextEpoch}

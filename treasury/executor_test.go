@@ -141,6 +141,19 @@ func TestCaps(t *testing.T) {
 	m.pass(1)
 	m.is("b", Executed)
 	m.is("d", Executed)
+	// A cap that is lowered below an amount keeps it until it is raised.
+	m.decide("e", pay(300))
+	p := m.b.Params()
+	p.EpochCap = units(299)
+	m.refused(m.b.SetParams(p), "accepted")
+	m.pass(10)
+	if f := m.get("e").Failure; f.Detail != DetailAboveCap || f.Remedy().Who != "admins" {
+		t.Errorf("%+v", f)
+	}
+	p.EpochCap = units(300)
+	m.refused(m.b.SetParams(p), "accepted")
+	m.pass(2)
+	m.is("e", Executed)
 	m.sound()
 }
 

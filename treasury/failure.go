@@ -22,6 +22,7 @@ const (
 	DetailCycle       = "cycle"           // CircularDependency
 	DetailEpochCap    = "epoch_cap"       // ExecutionFailed, and so are all below
 	DetailDestination = "destination_cap"
+	DetailAboveCap    = "above_cap"
 	DetailFourEyes    = "four_eyes"
 	DetailContent     = "content"
 	DetailLedger      = "ledger_limit"
@@ -52,6 +53,7 @@ var remedies = []struct {
 	{CircularDependency, DetailCycle, Remedy{false, "proposer", "Propose it again without one of the dependencies in the named cycle."}},
 	{ExecutionFailed, DetailEpochCap, Remedy{true, "nobody", "The epoch's cap is used up: it is tried again in the next epoch."}},
 	{ExecutionFailed, DetailDestination, Remedy{true, "nobody", "The destination's cap of this epoch is used up: it is tried again in the next epoch."}},
+	{ExecutionFailed, DetailAboveCap, Remedy{true, "admins", "A cap is below the amount itself: raise it with set_treasury, or veto the disbursement."}},
 	{ExecutionFailed, DetailFourEyes, Remedy{false, "admins", "Two admins who did not propose it must each send execute."}},
 	{ExecutionFailed, DetailContent, Remedy{false, "admins", "What was voted on is not what is stored: veto it and compare the nodes' digests."}},
 	{ExecutionFailed, DetailLedger, Remedy{true, "admins", "The ledger's limits do not allow the transfer: veto it, or pay another account."}},

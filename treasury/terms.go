@@ -10,7 +10,7 @@ const (
 	MaxBrackets = 16
 	MaxFloors   = 8
 	// MaxWindowEpochs bounds every window, so that no sum of heights overflows.
-	MaxWindowEpochs = 100_000
+	MaxWindowEpochs = 100_000_000
 	maxEpochBlocks  = 10_000_000
 
 	million = 1_000_000

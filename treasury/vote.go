@@ -97,7 +97,7 @@ func (r *run) count(d *Disbursement) {
 	if why := r.checkGraph(d); why.Code != "" {
 		failed := *d
 		failed.Failure = d.Failure.again(why, r.c)
-		r.end(&failed, Cancelled, ActCount, "", EndError, tallyFacts(d.Tallies)...)
+		r.end(&failed, Cancelled, ActCount, "", EndError, append(tallyFacts(d.Tallies), failureFacts(failed.Failure)...)...)
 		return
 	}
 	r.b.forgetVotes(d.ID)

@@ -37,6 +37,12 @@ type Genesis struct {
 	Markets       []Market       `json:"markets"`
 	OracleWeights []OracleWeight `json:"oracle_weights"`
 
+	// Treasury and Houses are the profile's when they are left out.
+	Treasury *Treasury `json:"treasury"`
+	Houses   []House   `json:"houses,optional"`
+	// ShortTreasuryWindows says that windows under a day are meant in production.
+	ShortTreasuryWindows bool `json:"short_treasury_windows,optional"`
+
 	LogKey        [32]byte    `json:"log_key"`
 	SealedLogKeys []SealedKey `json:"sealed_log_keys"`
 }

@@ -1,6 +1,9 @@
 package genesis
 
-import "unicode/utf8"
+import (
+	"strings"
+	"unicode/utf8"
+)
 
 // PlainText reports whether people can read s as it is: 1 to limit bytes of UTF-8
 // without control characters and without the format characters that hide or
@@ -19,6 +22,20 @@ func PlainText(s string, limit int) bool {
 		case r >= 0x200b && r <= 0x200f, r >= 0x2028 && r <= 0x202e, r >= 0x2060 && r <= 0x206f: // widths, lines, directions
 			return false
 		case r >= 0xfff0 && r <= 0xfffb, r >= 0xe0000 && r <= 0xe0fff: // annotations, tags
+			return false
+		}
+	}
+	return true
+}
+
+// PlainLines reports whether people can read s as it is, up to limit bytes in any
+// number of lines, which may be empty, as may be the whole.
+func PlainLines(s string, limit int) bool {
+	if len(s) > limit {
+		return false
+	}
+	for line := range strings.SplitSeq(s, "\n") {
+		if line != "" && !PlainText(line, limit) {
 			return false
 		}
 	}

@@ -58,7 +58,10 @@ func (g *Genesis) Validate() error {
 	if err := g.validatePrincipals(); err != nil {
 		return err
 	}
-	return g.validateMarkets()
+	if err := g.validateMarkets(); err != nil {
+		return err
+	}
+	return g.validateTreasury()
 }
 
 func (g *Genesis) validateTime() error {

@@ -3,6 +3,8 @@ package genesis
 import (
 	"fmt"
 	"strings"
+
+	"github.com/tallyvault/tallyvault/fsm/strict"
 )
 
 // ShortHash is what people read aloud to each other before they sign: the
@@ -24,6 +26,7 @@ func (s *Signed) Words() string {
 	for _, m := range s.Markets {
 		s.wordsMarket(&b, m)
 	}
+	s.wordsTreasury(&b)
 	fmt.Fprintf(&b, "\nTime: a block every %d ms, an epoch every %d blocks (%s).\n", s.BlockMs, s.EpochBlocks, s.Duration(s.EpochBlocks))
 	if missing := s.Missing(); len(missing) > 0 {
 		fmt.Fprintf(&b, "Not signed yet by: %s.\n", strings.Join(missing, ", "))
@@ -94,6 +97,40 @@ func (s *Signed) wordsMarket(b *strings.Builder, m Market) {
 		}
 	}
 }
+
+func (s *Signed) wordsTreasury(b *strings.Builder) {
+	t := s.TreasuryRules()
+	fmt.Fprintf(b, "\nTreasury: what is not opened or not executable expires after %s.\n", s.epochs(t.GraceEpochs))
+	for _, r := range t.Brackets {
+		fmt.Fprintf(b, "  From %v minor units: vote up to %s, timelock %s, rollback %s;", r.FromAmount,
+			s.epochs(r.VoteWindowEpochs), s.epochs(r.TimelockEpochs), s.epochs(r.RollbackWindowEpochs))
+		for _, f := range r.Quorum {
+			fmt.Fprintf(b, " %d.%04d %% of house %s", f.Ppm/10_000, f.Ppm%10_000, f.House)
+		}
+		b.WriteString("\n")
+	}
+	for _, limit := range []struct {
+		words string
+		v     strict.Amount
+	}{
+		{"At most %v minor units are executed in one epoch.", t.EpochCap},
+		{"At most %v of them to one destination.", t.DestinationCap},
+		{"Above %v two admins who did not propose it must confirm.", t.FourEyesAbove},
+	} {
+		if !limit.v.IsZero() {
+			fmt.Fprintf(b, "  "+limit.words+"\n", limit.v)
+		}
+	}
+	for _, h := range s.TreasuryHouses() {
+		fmt.Fprintf(b, "  house %s:", h.House)
+		for _, m := range h.Members {
+			fmt.Fprintf(b, " %s %d", m.Principal, m.Weight)
+		}
+		b.WriteString("\n")
+	}
+}
+
+func (s *Signed) epochs(n uint64) string { return s.Duration(n * s.EpochBlocks) }
 
 // Duration says a number of blocks as people say it.
 func (s *Signed) Duration(blocks uint64) string {

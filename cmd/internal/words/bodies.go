@@ -54,7 +54,7 @@ func says(body any) ([]string, error) {
 	case *fsm.CancelReplacement:
 		return cancelReplacement(b), nil
 	}
-	return nil, ErrNoWords
+	return saysTreasury(body)
 }
 
 func submitReading(b *fsm.SubmitReading) []string {

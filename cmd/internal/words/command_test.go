@@ -30,11 +30,14 @@ var (
 	earlier  = [32]byte{0x5e}
 )
 
-// examples has one command of each kind with what a signer must read in it.
-var examples = map[string]struct {
+// example is a command with what a signer must read in it.
+type example struct {
 	payload any
 	want    []string
-}{
+}
+
+// examples has one command of each kind; those of the treasury are added beside them.
+var examples = map[string]example{
 	"submit_reading": {
 		fsm.SubmitReading{
 			Header: single, Market: "energy", Meter: "m-1", Register: 1_234_567, MeasuredAt: 1_759_999_999_500,

@@ -60,6 +60,12 @@ func states(body any) ([]string, fsm.ReceiptHead) {
 		return cut(b), b.ReceiptHead
 	case *fsm.PolicyReceipt:
 		return policyChange(b), b.ReceiptHead
+	case *fsm.DisbursementReceipt:
+		return disbursementStep(b), b.ReceiptHead
+	case *fsm.WithdrawalReceipt:
+		return withdrawalStep(b), b.ReceiptHead
+	case *fsm.PauseReceipt:
+		return []string{fmt.Sprintf("%s stopped all outflows of scope %s: %s.", b.By, b.Scope, name(b.Reason))}, b.ReceiptHead
 	}
 	panic(fmt.Sprintf("words: no words for receipt %T", body))
 }
