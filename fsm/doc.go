@@ -156,11 +156,10 @@
 //
 // A payer that never pays cannot fill the state: once 2^18 settlements wait for
 // money, readings of meters whose payer owes any are refused. Deposits go into
-// accounts that somebody can spend from, never into held ones, and who owes
-// settlements withdraws nothing. Their
-// reference is text that people can read as it is. A base is not set in the
-// future, which would close its meter until then. A row does not shorten the
-// windows that the profile promised. A market that is new begins at once,
+// accounts that somebody can spend from, never into held ones; their reference is
+// text that people can read as it is. Who owes settlements withdraws nothing. A base
+// is not set in the future, which would close its meter until then. A row does not
+// shorten the windows that the profile promised. A market that is new begins at once,
 // whatever its activation epoch says. Strings that somebody signed are quoted in
 // outcomes with at most 128 bytes.
 //
