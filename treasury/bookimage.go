@@ -21,14 +21,17 @@ const (
 )
 
 // Image emits the whole book as rows: by table, within a table by key. Two books
-// behave alike for ever exactly when their rows are equal. Every row is a slice of
-// its own. Indexes, timers and sums are left out and worked out again by Load.
+// behave alike for ever exactly when their rows are equal. A row is only valid during
+// the call. Indexes, timers and sums are left out and worked out again by Load.
 func (b *Book) Image(emit func(row []byte)) {
+	scratch := make([]byte, 0, 1<<10)
+	c := &coder{w: new(cryptobyte.Builder)}
 	row := func(tag uint8, fill func(c *coder)) bool {
-		c := &coder{w: cryptobyte.NewBuilder(make([]byte, 0, 512))}
+		*c.w = *cryptobyte.NewBuilder(scratch[:0])
 		c.w.AddUint8(tag)
 		fill(c)
-		emit(c.w.BytesOrPanic())
+		scratch = c.w.BytesOrPanic()
+		emit(scratch)
 		return true
 	}
 	row(tagScalars, func(c *coder) { c.scalars(b) })

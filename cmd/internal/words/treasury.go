@@ -117,7 +117,7 @@ func terms(quorum []genesis.Floor, vote, timelock, rollback uint64) string {
 		if n == 0 {
 			return "as its bracket says"
 		}
-		return plural(n, "epoch")
+		return Plural(n, "epoch")
 	}
 	houses := make([]string, 0, len(quorum))
 	for _, f := range quorum {
@@ -151,16 +151,16 @@ func Treasury(t genesis.Treasury) []string {
 	}
 	lines := []string{
 		fmt.Sprintf("Grace: %s. Cap of an epoch: %s; of a destination: %s. Two people must confirm above: %s.",
-			plural(t.GraceEpochs, "epoch"), limit(t.EpochCap), limit(t.DestinationCap), limit(t.FourEyesAbove)),
+			Plural(t.GraceEpochs, "epoch"), limit(t.EpochCap), limit(t.DestinationCap), limit(t.FourEyesAbove)),
 	}
 	for _, b := range t.Brackets {
-		timelock := plural(b.TimelockEpochs, "epoch")
+		timelock := Plural(b.TimelockEpochs, "epoch")
 		houses := make([]string, 0, len(b.Quorum))
 		for _, f := range b.Quorum {
 			houses = append(houses, Percent(uint64(f.Ppm))+" of house "+name(f.House))
 		}
 		lines = append(lines, fmt.Sprintf("From %s minor units: at least %s; vote %s, timelock %s, rollback %s.", Grouped(b.FromAmount.String()),
-			strings.Join(houses, " and "), plural(b.VoteWindowEpochs, "epoch"), timelock, plural(b.RollbackWindowEpochs, "epoch")))
+			strings.Join(houses, " and "), Plural(b.VoteWindowEpochs, "epoch"), timelock, Plural(b.RollbackWindowEpochs, "epoch")))
 	}
 	return lines
 }
