@@ -17,39 +17,36 @@ var paid = fsm.DisbursementBody{
 	ExpectedReceipts: []fsm.ExpectedReceipt{{Account: "hardware", Amount: uint128.From64(1_500_000)}},
 }
 
-func init() {
-	for name, example := range map[string]example{
-		"propose": {fsm.Propose{Header: single, DisbursementBody: paid}, []string{
-			"as a draft", `1,500,000 minor units of BLOCK to payee/acme: "Inverter for the school"`, `Paid outside to: "IBAN 7"`, `Memo: "invoice 12"`,
-			"Only after disbursement 5e00", "Not before epoch 90", `1,500,000 for "hardware"`, "at least 67 % of house builders", "Vote: 2 epochs, timelock: as its bracket says",
-		}},
-		"amend":  {fsm.Amend{Header: single, Disbursement: earlier, DisbursementBody: paid}, []string{"Replaces the whole draft disbursement 5e00", "payee/acme"}},
-		"open":   {fsm.Open{Header: single, Disbursement: earlier}, []string{"Opens the vote about disbursement 5e00", "cannot be amended"}},
-		"cancel": {fsm.Cancel{Header: single, Disbursement: earlier}, []string{"Cancels the draft disbursement 5e00"}},
-		"vote": {fsm.Vote{Header: single, Disbursement: earlier, Content: [32]byte{0x77}, Verdict: "reject"}, []string{
-			"Votes AGAINST disbursement 5e00", "final", "content 7700",
-		}},
-		"queue":             {fsm.Queue{Header: single, Disbursement: earlier}, []string{"disbursement 5e00", "no window is skipped"}},
-		"execute":           {fsm.Execute{Header: single, Disbursement: earlier}, []string{"execute disbursement 5e00", "four eyes", "no window is skipped"}},
-		"veto":              {fsm.Veto{Header: single, Disbursement: earlier, Reason: "doubt"}, []string{"Ends disbursement 5e00", `"doubt"`}},
-		"pause":             {fsm.Pause{Header: single, Scope: "all", Reason: "audit"}, []string{"Stops all disbursements, withdrawals and payouts", `"audit"`, "Only the admin threshold"}},
-		"withdraw":          {fsm.Withdraw{Header: single, Amount: uint128.From64(5_000), Payee: "IBAN 8"}, []string{"5,000 minor units of the signer's own account", `"IBAN 8"`}},
-		"cancel_withdrawal": {fsm.CancelWithdrawal{Header: single, Withdrawal: earlier}, []string{"withdrawal 5e00"}},
-		"rollback":          {fsm.Rollback{ThresholdHeader: threshold, Disbursement: earlier, Reason: "fraud"}, []string{"Takes back disbursement 5e00", `"fraud"`}},
-		"unpause":           {fsm.Unpause{ThresholdHeader: threshold, Scope: "treasury"}, []string{"Lets go on: all disbursements"}},
-		"set_house": {
-			fsm.SetHouse{ThresholdHeader: threshold, House: genesis.House{House: "builders", Members: []genesis.Member{{Principal: "ann", Weight: 1_200}}}},
-			[]string{"house of voters builders", "ann with weight 1,200"},
-		},
-		"set_treasury": {fsm.SetTreasury{ThresholdHeader: threshold, Treasury: genesis.Treasury{
-			GraceEpochs: 9, EpochCap: uint128.From64(70_000),
-			Brackets: []genesis.Bracket{{Quorum: []genesis.Floor{{House: "operators", Ppm: 600_000}}, VoteWindowEpochs: 72, TimelockEpochs: 48, RollbackWindowEpochs: 24}},
-		}}, []string{"Grace: 9 epochs", "Cap of an epoch: 70,000", "From 0 minor units: at least 60 % of house operators; vote 72 epochs, timelock 48 epochs, rollback 24 epochs"}},
-		"payout":        {fsm.Payout{ThresholdHeader: threshold, Withdrawal: earlier, Reference: "wire 1"}, []string{"withdrawal 5e00", `"wire 1"`, "once for ever"}},
-		"record_payout": {fsm.RecordPayout{ThresholdHeader: threshold, Withdrawal: earlier, Reference: "wire 1", Result: "unknown"}, []string{"withdrawal 5e00", "is in doubt"}},
-	} {
-		examples[name] = example
-	}
+// treasuryExamples has one command of the treasury of each kind.
+var treasuryExamples = map[string]example{
+	"propose": {fsm.Propose{Header: single, DisbursementBody: paid}, []string{
+		"as a draft", `1,500,000 minor units of BLOCK to payee/acme: "Inverter for the school"`, `Paid outside to: "IBAN 7"`, `Memo: "invoice 12"`,
+		"Only after disbursement 5e00", "Not before epoch 90", `1,500,000 for "hardware"`, "at least 67 % of house builders", "Vote: 2 epochs, timelock: as its bracket says",
+	}},
+	"amend":  {fsm.Amend{Header: single, Disbursement: earlier, DisbursementBody: paid}, []string{"Replaces the whole draft disbursement 5e00", "payee/acme"}},
+	"open":   {fsm.Open{Header: single, Disbursement: earlier}, []string{"Opens the vote about disbursement 5e00", "cannot be amended"}},
+	"cancel": {fsm.Cancel{Header: single, Disbursement: earlier}, []string{"Cancels the draft disbursement 5e00"}},
+	"vote": {fsm.Vote{Header: single, Disbursement: earlier, Content: [32]byte{0x77}, Verdict: "reject"}, []string{
+		"Votes AGAINST disbursement 5e00", "final", "content 7700",
+	}},
+	"queue":             {fsm.Queue{Header: single, Disbursement: earlier}, []string{"disbursement 5e00", "no window is skipped"}},
+	"execute":           {fsm.Execute{Header: single, Disbursement: earlier}, []string{"execute disbursement 5e00", "four eyes", "no window is skipped"}},
+	"veto":              {fsm.Veto{Header: single, Disbursement: earlier, Reason: "doubt"}, []string{"Ends disbursement 5e00", `"doubt"`}},
+	"pause":             {fsm.Pause{Header: single, Scope: "all", Reason: "audit"}, []string{"Stops all disbursements, withdrawals and payouts", `"audit"`, "Only the admin threshold"}},
+	"withdraw":          {fsm.Withdraw{Header: single, Amount: uint128.From64(5_000), Payee: "IBAN 8"}, []string{"5,000 minor units of the signer's own account", `"IBAN 8"`}},
+	"cancel_withdrawal": {fsm.CancelWithdrawal{Header: single, Withdrawal: earlier}, []string{"withdrawal 5e00"}},
+	"rollback":          {fsm.Rollback{ThresholdHeader: threshold, Disbursement: earlier, Reason: "fraud"}, []string{"Takes back disbursement 5e00", `"fraud"`}},
+	"unpause":           {fsm.Unpause{ThresholdHeader: threshold, Scope: "treasury"}, []string{"Lets go on: all disbursements"}},
+	"set_house": {
+		fsm.SetHouse{ThresholdHeader: threshold, House: genesis.House{House: "builders", Members: []genesis.Member{{Principal: "ann", Weight: 1_200}}}},
+		[]string{"house of voters builders", "ann with weight 1,200"},
+	},
+	"set_treasury": {fsm.SetTreasury{ThresholdHeader: threshold, Treasury: genesis.Treasury{
+		GraceEpochs: 9, EpochCap: uint128.From64(70_000),
+		Brackets: []genesis.Bracket{{Quorum: []genesis.Floor{{House: "operators", Ppm: 600_000}}, VoteWindowEpochs: 72, TimelockEpochs: 48, RollbackWindowEpochs: 24}},
+	}}, []string{"Grace: 9 epochs", "Cap of an epoch: 70,000", "From 0 minor units: at least 60 % of house operators; vote 72 epochs, timelock 48 epochs, rollback 24 epochs"}},
+	"payout":        {fsm.Payout{ThresholdHeader: threshold, Withdrawal: earlier, Reference: "wire 1"}, []string{"withdrawal 5e00", `"wire 1"`, "once for ever"}},
+	"record_payout": {fsm.RecordPayout{ThresholdHeader: threshold, Withdrawal: earlier, Reference: "wire 1", Result: "unknown"}, []string{"withdrawal 5e00", "is in doubt"}},
 }
 
 // Words for values that no rule knows do not pretend to know them.
