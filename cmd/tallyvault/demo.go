@@ -24,12 +24,14 @@ attest to readings, settles them, tries some mischief, and verifies every
 receipt offline. Needs no configuration and no network.
 
 Readings come from believable households and PV plants made from a seed, or
-from a CSV file of interval values:
+from a file of interval values, as CSV, NEM12 or Green Button:
 
    tallyvault demo
    tallyvault demo --for 60s --households 50 --pv 20 --seed 7
    tallyvault demo --input meters.csv --format csv --tz Australia/Sydney
    tallyvault demo --input wide.csv --start 2022-01-01T00:00:00Z --interval 1h
+   tallyvault demo --input NEM12#site.zip --format nem12
+   tallyvault demo --input usage.xml --format greenbutton
 
 Times of a file are shifted so that its newest reading is now.`,
 		Flags: append([]cli.Flag{

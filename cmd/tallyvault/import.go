@@ -25,16 +25,19 @@ func importCommand(market string) *cli.Command {
 		Usage:     "send what a file of interval values says, as readings of cumulative registers",
 		ArgsUsage: "FILE",
 		Description: fmt.Sprintf(`Reads a file of half-hourly, quarter-hourly or other interval values and sends a
-reading for the end of each interval. Registers go on from the meter's newest
+reading for the end of each interval. Formats are csv, nem12 (AEMO's NEM12 and NEM13)
+and greenbutton (ESPI), each packed in a zip archive or not. Registers go on from the meter's newest
 register in the cluster, so the same or an overlapping file can be taken in again,
 after a crash or on another machine: nothing is counted twice. Where the cluster
 has too many open readings of a meter, import waits until some are closed.
 
-A name in the file becomes a meter's id: 10006414 is m-10006414, and --meter gives
-another one. --dry-run shows meters, sums and gaps and sends nothing; with --genesis
+A name in the file becomes a meter's id: 10006414 is m-10006414, channel E1 of a NEM12
+file's N1 is n1-e1, and --meter gives another one. Import from the grid and export
+into it are two meters. --dry-run shows meters, sums and gaps and sends nothing; with --genesis
 it also asks the cluster what there is already.
 
    tallyvault %[1]s import meters.csv --tz Australia/Sydney --dry-run
+   tallyvault %[1]s import NEM12#site.zip --format nem12 --dry-run
    tallyvault %[1]s import meters.csv --tz Australia/Sydney \
       --meter 10006414=roof-7 --key sunny.key --genesis genesis.json
 

@@ -39,6 +39,9 @@ type Value struct {
 	Text          string // a decimal number
 	Shift         int    // times ten to this power it is kWh
 	Quality       string // what the file says of it
+	// GoesOn says that the value counts from where the one before it ended, though
+	// its time may begin before that.
+	GoesOn bool
 }
 
 // NewCollector begins a file.
@@ -54,7 +57,10 @@ func NewCollector(o Options) (*Collector, error) {
 func (c *Collector) From(name string) { c.source = name }
 
 // Bounded refuses more bytes and longer lines than a file may have.
-func Bounded(input io.Reader) io.Reader { return &bounded{input: input} }
+func Bounded(input io.Reader) io.Reader { return &bounded{input: input, maxLine: MaxLineBytes} }
+
+// BoundedBytes refuses more bytes than a file may have; lines mean nothing in it.
+func BoundedBytes(input io.Reader) io.Reader { return &bounded{input: input, maxLine: MaxBytes} }
 
 // Channel returns the meter of that name, a new one the first time, nil beyond
 // the limit of meters that was asked for.
@@ -120,7 +126,7 @@ func (c *Collector) Add(meter *Channel, v Value) error {
 		return fmt.Errorf("line %d: more than the %d values that one file may have", v.Line, MaxRows)
 	}
 	c.rows++
-	meter.rows = append(meter.rows, row{start: v.Start, length: v.Length, line: int32(v.Line), value: value, quality: meter.word(v.Quality)})
+	meter.rows = append(meter.rows, row{start: v.Start, length: v.Length, line: int32(v.Line), value: value, quality: meter.word(v.Quality), goesOn: v.GoesOn})
 	return nil
 }
 

@@ -46,6 +46,7 @@ func (c *Collector) Finish() (File, error) {
 	if len(out) == 0 {
 		return File{Summary: *s}, fmt.Errorf("no usable value in the file: %w", s.Errors[0])
 	}
+	slices.SortStableFunc(s.Errors, func(a, b LineError) int { return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line)) })
 	slices.SortFunc(s.Meters, func(a, b Meter) int { return cmp.Compare(a.ID, b.ID) })
 	slices.SortFunc(out, func(a, b Series) int { return cmp.Compare(a.ID, b.ID) })
 	return File{Series: out, Summary: *s}, nil

@@ -137,8 +137,8 @@ func next(records *csv.Reader) (record []string, line int, err error) {
 // bounded refuses files and lines above their limits before a parser keeps
 // them in memory.
 type bounded struct {
-	input      io.Reader
-	read, line int
+	input               io.Reader
+	read, line, maxLine int
 }
 
 func (b *bounded) Read(p []byte) (int, error) {
@@ -153,13 +153,13 @@ func (b *bounded) Read(p []byte) (int, error) {
 			b.line += len(rest)
 			break
 		}
-		if b.line+at > MaxLineBytes {
+		if b.line+at > b.maxLine {
 			b.line += at
 			break
 		}
 		b.line, rest = 0, rest[at+1:]
 	}
-	if b.line > MaxLineBytes {
+	if b.line > b.maxLine {
 		return 0, fmt.Errorf("a line is longer than %d bytes", MaxLineBytes)
 	}
 	return n, err

@@ -359,7 +359,7 @@ func TestLimitsAreReached(t *testing.T) {
 	}
 
 	// A gigabyte is not read here; the count starts shortly before it.
-	end := &bounded{input: strings.NewReader("12345\n"), read: MaxBytes - 5}
+	end := &bounded{input: strings.NewReader("12345\n"), read: MaxBytes - 5, maxLine: MaxLineBytes}
 	if n, err := end.Read(make([]byte, 5)); n != 5 || err != nil {
 		t.Errorf("at the limit of bytes: %d, %v", n, err)
 	}

@@ -16,6 +16,7 @@ type row struct {
 	value         decimal
 	line          int32
 	quality       uint16 // index of a word
+	goesOn        bool   // counts from the end of the one before
 }
 
 var (
@@ -86,7 +87,8 @@ func settle(m *Channel, o Options, skip func(row, error) error) ([]span, error) 
 // share adds the spans of rows that begin at one instant, mostly a single one.
 // They divide what is left of the interval after the last span, which reaches
 // into it where rows are closer together than the interval of the file is long.
-// A row that has a length of its own means it, so it may not be cut.
+// A row that has a length of its own means it, so it is only cut if it says that it
+// counts from there.
 func share(spans []span, rows []row, sum *register, usual int64, skip func(row, error) error) ([]span, error) {
 	last := int64(math.MinInt64)
 	if len(spans) > 0 {
@@ -98,7 +100,7 @@ func share(spans []span, rows []row, sum *register, usual int64, skip func(row, 
 		from, to := begin+(end-begin)*int64(i)/int64(len(rows)), begin+(end-begin)*int64(i+1)/int64(len(rows))
 		var err error
 		switch {
-		case r.length > 0 && r.start < last:
+		case r.length > 0 && r.start < last && !r.goesOn:
 			err = errOverlap
 		case to <= max(last, from):
 			err = errTooClose

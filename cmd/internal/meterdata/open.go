@@ -10,7 +10,9 @@ import (
 	"path"
 	"strings"
 
+	"github.com/tallyvault/tallyvault/cmd/internal/greenbutton"
 	"github.com/tallyvault/tallyvault/cmd/internal/intervals"
+	"github.com/tallyvault/tallyvault/cmd/internal/nem12"
 )
 
 // Format says how a file is written.
@@ -18,11 +20,13 @@ type Format string
 
 // The formats.
 const (
-	CSV Format = "csv"
+	CSV         Format = "csv"
+	NEM12       Format = "nem12" // NEM13 as well: the file says which
+	GreenButton Format = "greenbutton"
 )
 
 // Formats lists them for people.
-const Formats = "csv"
+const Formats = "csv, nem12 or greenbutton"
 
 // MaxParts is how many files an archive may have.
 const MaxParts = 10_000
@@ -30,7 +34,7 @@ const MaxParts = 10_000
 // ParseFormat reads the name of a format.
 func ParseFormat(text string) (Format, error) {
 	switch f := Format(strings.ToLower(text)); f {
-	case CSV:
+	case CSV, NEM12, GreenButton:
 		return f, nil
 	}
 	return "", fmt.Errorf("format %q is not known: want %s", text, Formats)
@@ -106,5 +110,11 @@ func unpack(c *intervals.Collector, part *zip.File, f Format) error {
 
 // readPart reads one file in its format.
 func readPart(c *intervals.Collector, input io.Reader, f Format) error {
+	switch f {
+	case NEM12:
+		return nem12.Read(input, c)
+	case GreenButton:
+		return greenbutton.Read(input, c)
+	}
 	return c.CSV(input)
 }
