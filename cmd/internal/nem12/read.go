@@ -39,9 +39,12 @@ func Read(input io.Reader, c *intervals.Collector) error {
 		if err == nil && len(fields) == 0 {
 			continue
 		}
-		if err == nil {
+		switch {
+		case err == nil:
 			err = f.record(fields)
-		} else {
+		case f.version == "":
+			err = f.record([]string{string(text)}) // which refuses it, with the file
+		default:
 			err = f.Skip(f.line, "", err)
 		}
 		if err != nil {

@@ -232,6 +232,7 @@ func TestReadRefuses(t *testing.T) {
 		"empty lines":                {"\n\r\n,,\n", "the file is empty"},
 		"no header":                  {"\n" + good + end, `line 2: the file begins with "200" and not with a 100 record`},
 		"something else":             {"<html>\n", `line 1: the file begins with "<html>"`},
+		"quotes that do not close":   {"<feed a=\"b\">\n", `line 1: the file begins with "<feed a=\"b\">"`},
 		"another version":            {"100,NEM11,2004\n" + good + end, "line 1: the 100 record is of neither NEM12 nor NEM13"},
 		"no end":                     {head + good, "cut short"},
 		"a cut line":                 {(head + good)[:60], "cut short"},
