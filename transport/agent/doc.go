@@ -89,9 +89,10 @@
 //
 // A reference is a series of registers that somebody else measured: a file, or what
 // a server answers, read again every refresh. Compared is what both added since the
-// earlier register, so the two need not begin at the same number. Between two
-// registers of the series that are no further apart than max_gap it is taken to
-// rise evenly. If the series cannot be read for longer than max_age, or says nothing
+// earlier register, so the two need not begin at the same number; with over, what both
+// added in about so much time, so that a difference shows that is small each time and
+// lasts. Between two registers of the series that are no further apart than max_gap it
+// is taken to rise evenly. If the series cannot be read for longer than max_age, or says nothing
 // about the time, the reading waits for it up to wait and then gets the vote that
 // missing says. An answer that is too long, late, malformed or contradicts itself
 // changes nothing: what was read before it stays for max_age.
