@@ -122,21 +122,27 @@ func (l *load) begin() {
 		l.group.Go(func() error { return g.run(sending) })
 	}
 	l.watchAll(sending)
-	for _, key := range l.rig.committee.Oracles {
-		api, err := l.rig.committee.Client(key, l.rig.committee.URLs...)
+	l.rig.attest(attesting, &l.group)
+}
+
+// attest has every oracle accept all readings, until ctx ends.
+func (r *rig) attest(ctx context.Context, group *errgroup.Group) {
+	r.t.Helper()
+	for _, key := range r.committee.Oracles {
+		api, err := r.committee.Client(key, r.committee.URLs...)
 		if err != nil {
-			l.rig.t.Fatal(err)
+			r.t.Fatal(err)
 		}
 		oracle, err := agent.New(agent.Config{
-			Client: api, Key: key, Cluster: l.rig.committee.Genesis.Cluster,
+			Client: api, Key: key, Cluster: r.committee.Genesis.Cluster,
 			Policy: agent.Policy{Default: agent.Abstain, Rules: []agent.Rule{{Market: market, Meter: "*"}}},
 		})
 		if err != nil {
-			l.rig.t.Fatal(err)
+			r.t.Fatal(err)
 		}
-		l.group.Go(func() error {
+		group.Go(func() error {
 			defer api.Close()
-			return oracle.Run(attesting)
+			return oracle.Run(ctx)
 		})
 	}
 }

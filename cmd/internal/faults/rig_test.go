@@ -64,8 +64,8 @@ func newRig(t *testing.T) *rig {
 }
 
 // newRigOn puts each node's directory where dir says, which gets the rig's, and the
-// nodes into a network. Both may be nil.
-func newRigOn(t *testing.T, dir func(dir string, node int) string, on *network) *rig {
+// nodes into a network. Both may be nil. Others may change the market's row.
+func newRigOn(t *testing.T, dir func(dir string, node int) string, on *network, change ...func(*genesis.Market)) *rig {
 	t.Helper()
 	seed := *seeded
 	if seed == 0 {
@@ -88,6 +88,9 @@ func newRigOn(t *testing.T, dir func(dir string, node int) string, on *network) 
 	row := &g.Markets[0]
 	row.QuorumThresholdPpm = 600_000 // two oracles of three
 	row.MaxPendingPerMeter, row.MaxLiveReadings = oracle.MaxPendingPerMeter, oracle.MaxLiveReadings
+	for _, f := range change {
+		f(row)
+	}
 	plan := trial.Plan{Name: "faults", Dir: r.dir, Places: places, Genesis: g, Oracles: 3}
 	if dir != nil {
 		plan.NodeDir = func(node int) string { return dir(r.dir, node) }

@@ -92,6 +92,9 @@ export class Unavailable extends TallyvaultError {
   }
 }
 
+/** A server that could not prove that it is a node of the cluster. Nothing was sent to it. */
+export class Untrusted extends Unavailable {}
+
 // ---------------------------------------------------------------------------
 // Signing: keys, envelopes, tokens
 
@@ -854,6 +857,7 @@ class Node {
       const options = { ...this.#place, method, path: target, headers, agent: this.#agent, signal: AbortSignal.timeout(this.#timeoutMs) };
       return await exchange(https.request, options, body);
     } catch (wrong) {
+      if (wrong instanceof TallyvaultError) throw new Untrusted(`${this.url} ${wrong.message}`);
       throw new Unavailable(`${this.url}: ${wrong.message || wrong.code}`);
     }
   }
@@ -864,17 +868,17 @@ class Node {
 
   /** Connects, and looks whether the key that the server shows is pinned; if not, asks for its pins. */
   async #open() {
-    const socket = await this.#connect();
-    if (this.#knows(socket)) return socket;
-    await this.#learn(socket); // which uses it up
-    const again = await this.#connect();
-    if (this.#knows(again)) return again;
-    again.destroy();
+    const first = await this.#connect();
+    if (this.#knows(first.pin)) return first.socket;
+    await this.#learn(first); // which uses it up
+    const second = await this.#connect();
+    if (this.#knows(second.pin)) return second.socket;
+    second.socket.destroy();
     throw new TallyvaultError("shows another TLS key each time");
   }
 
-  #knows(socket) {
-    return (this.#pins.get(pinOf(socket)) ?? 0) >= this.#clock.nowMs();
+  #knows(pin) {
+    return (this.#pins.get(pin) ?? 0) >= this.#clock.nowMs();
   }
 
   #connect() {
@@ -885,26 +889,26 @@ class Node {
       const timer = setTimeout(() => socket.destroy(new Error("no connection in time")), this.#timeoutMs);
       socket.once("error", reject).once("close", () => clearTimeout(timer)).once("secureConnect", () => {
         clearTimeout(timer);
-        resolve(socket);
+        resolve({ socket, pin: pinOf(socket) }); // once: a second look at the certificate finds none in Node.js 20
       });
     });
   }
 
   /** Asks the server for its signed pins, over the very connection whose key they must name. */
-  async #learn(socket) {
-    const shown = pinOf(socket);
+  async #learn({ socket, pin: shown }) {
     const { nodes } = await this.#fetch("/v1/nodes", socket);
     const stated = nodes.find((n) => n.pins);
     if (!stated) throw new TallyvaultError("states no pins of its TLS key");
     const text = JSON.stringify(stated.pins);
-    const check = (nodeKeys) => verifyPins(text, this.#genesis.cluster, nodeKeys, this.#clock.nowMs());
+    const now = this.#clock.nowMs();
+    const check = (nodeKeys) => verifyPins(text, this.#genesis.cluster, nodeKeys, now);
     let pins;
     try {
       pins = check(this.#genesis.nodeKeys);
     } catch (wrong) {
       if (!(wrong instanceof UnknownNode)) throw wrong;
       // One that joined later: its place in the committee follows from genesis by a proven chain, whoever tells it.
-      const { chain } = await this.#fetch("/v1/policy?format=json", await this.#connect());
+      const { chain } = await this.#fetch("/v1/policy?format=json", (await this.#connect()).socket);
       pins = check(new History(this.#genesis, Buffer.from(chain)).nodeKeys);
     }
     if (!pins.pins.includes(shown)) throw new TallyvaultError(`shows a TLS key that node ${pins.node} has not signed`);
@@ -1000,11 +1004,13 @@ export class Client {
     const ends = performance.now() + timeoutMs;
     for (let round = 0; ; round++) {
       let last = new Unavailable("no node was asked");
+      let untrusted = 0;
       for (let n = 0; n < this.#nodes.length; n++) {
         const answer = await this.#authorised(full).catch((wrong) => wrong);
         if (answer.status === 200) return answer.body;
         if (answer instanceof Unavailable) {
           last = answer;
+          if (answer instanceof Untrusted) untrusted++;
         } else if (answer instanceof Error) {
           throw answer;
         } else {
@@ -1015,7 +1021,7 @@ export class Client {
         this.#nextNode();
       }
       const wait = pauseMs(round, last.retryAfterMs);
-      if (performance.now() + wait > ends) throw last;
+      if (performance.now() + wait > ends || untrusted === this.#nodes.length) throw last;
       await sleep(wait);
     }
   }
@@ -1088,11 +1094,11 @@ export class Client {
   }
 
   /** The last nonce of each lane that the key has used, as the leader knows them. */
-  async lastNonces() {
+  async lastNonces(timeoutMs = 30_000) {
     const found = new Map();
     const query = { key: this.#key?.id ?? "", limit: 1000, consistency: "linearizable" };
     for (;;) {
-      const page = await this.get("/v1/lanes", query);
+      const page = await this.get("/v1/lanes", query, timeoutMs);
       for (const row of page.lanes) found.set(row.lane, Number(row.last_nonce));
       if (!page.next) return found;
       query.after = page.next;
@@ -1333,6 +1339,10 @@ export class Outbox {
     this.update(seq, { fate: FATE.stored, envelope: null, ...members });
   }
 
+  knowsLane(lane) {
+    return this.#lanes.has(lane);
+  }
+
   /** Goes on counting behind the last nonce that the cluster has named. */
   setNonce(lane, nonce) {
     this.#write([{ lane, nonce }]);
@@ -1466,8 +1476,7 @@ export class Gateway {
     for (let round = 0; this.outbox.countOpen() > 0 && performance.now() < ends; round++) {
       let asked = 0;
       try {
-        await this.#resume();
-        const rows = this.next();
+        const rows = await this.next(ends - performance.now());
         if (rows.length > 0 && await this.#post(rows)) {
           round = -1;
           continue;
@@ -1481,15 +1490,8 @@ export class Gateway {
     return this.outbox.countOpen();
   }
 
-  /** Learns once how far the cluster has counted, as a new or an old disk does not know it. */
-  async #resume() {
-    if (this.#resumed) return;
-    this.outbox.raiseNonces(await this.client.lastNonces());
-    this.#resumed = true;
-  }
-
   /** What goes into the next request, signed: one reading of each meter that is not paused. */
-  next() {
+  async next(timeoutMs = 30_000) {
     const now = performance.now();
     const paused = new Set([...this.#pauses].filter(([, pause]) => pause.until > now).map(([meter]) => meter));
     const keys = new Map([[this.#key.id, this.#key.public]]);
@@ -1497,6 +1499,11 @@ export class Gateway {
     const unsigned = [];
     for (const row of this.outbox.due(paused, MAX_BATCH)) {
       (row.envelope && isSigned(row.envelope, keys) ? ready : unsigned).push(row);
+    }
+    if (!this.#resumed && !unsigned.every((row) => this.outbox.knowsLane(`m/${row.meter}`))) {
+      // A new disk does not know how far the cluster has counted. An old one learns it from a refusal.
+      this.outbox.raiseNonces(await this.client.lastNonces(timeoutMs));
+      this.#resumed = true;
     }
     return [...ready, ...this.outbox.sign(unsigned, (row, nonce) => this.#envelope(row, nonce))];
   }
@@ -1963,6 +1970,13 @@ export async function main(words, clock = new Clock()) {
   }
 }
 
-if (process.argv[1] && import.meta.url === pathToFileURL(fs.realpathSync(process.argv[1])).href) {
-  process.exitCode = await main(process.argv.slice(2));
+/** Whether this file is what Node.js was told to run. */
+function isProgram() {
+  try {
+    return import.meta.url === pathToFileURL(fs.realpathSync(process.argv[1])).href;
+  } catch {
+    return false; // imported, by something that is no file
+  }
 }
+
+if (isProgram()) process.exitCode = await main(process.argv.slice(2));

@@ -107,6 +107,10 @@ class Unavailable(Error):
         self.retry_after = retry_after
 
 
+class Untrusted(Unavailable):
+    """A server that could not prove that it is a node of the cluster. Nothing was sent to it."""
+
+
 # --------------------------------------------------------------------------
 # Signing: keys, envelopes, tokens
 
@@ -873,9 +877,12 @@ class Node:
                 self._connection = self._connect()
             self._connection.request(method, path, body, dict(headers or {}))
             return _answer(self._connection.getresponse())
-        except (OSError, http.client.HTTPException, Error) as wrong:
+        except (OSError, http.client.HTTPException) as wrong:
             self.close()
             raise Unavailable(f"{self.url}: {wrong or type(wrong).__name__}") from wrong
+        except Error as wrong:
+            self.close()
+            raise Untrusted(f"{self.url} {wrong}") from wrong
 
     def close(self) -> None:
         if self._connection is not None:
@@ -937,7 +944,7 @@ def _fetch(connection: http.client.HTTPSConnection, path: str) -> dict[str, Any]
 def _answer(response: http.client.HTTPResponse) -> Answer:
     body = response.read(_MAX_ANSWER + 1)
     if len(body) > _MAX_ANSWER:
-        raise Error("an answer is too long")
+        raise http.client.HTTPException("an answer is too long")
     wait, date = response.headers.get("Retry-After", ""), response.headers.get("Date")
     with contextlib.suppress(TypeError, ValueError):
         stated = int(email.utils.parsedate_to_datetime(date).timestamp() * 1000) if date else None
@@ -976,12 +983,12 @@ class Client:
             path += "?" + urllib.parse.urlencode(query)
         ends = time.monotonic() + timeout
         for round_number in range(1 << 30):
-            last = Unavailable("no node was asked")
+            last, untrusted = Unavailable("no node was asked"), 0
             for _ in self._nodes:
                 try:
                     answer = self._authorised(path)
                 except Unavailable as wrong:
-                    last = wrong
+                    last, untrusted = wrong, untrusted + isinstance(wrong, Untrusted)
                     self._next_node()
                     continue
                 if answer.status == 200:
@@ -992,7 +999,7 @@ class Client:
                 last = Unavailable(str(problem), max(last.retry_after, answer.retry_after))
                 self._next_node()
             wait = pause_s(round_number, last.retry_after)
-            if time.monotonic() + wait > ends:
+            if time.monotonic() + wait > ends or untrusted == len(self._nodes):
                 raise last
             time.sleep(wait)
         raise AssertionError("unreachable")
@@ -1052,11 +1059,11 @@ class Client:
                 return None
             raise
 
-    def last_nonces(self) -> dict[str, int]:
+    def last_nonces(self, timeout: float = 30.0) -> dict[str, int]:
         """The last nonce of each lane that the key has used, as the leader knows them."""
         found, query = {}, {"key": self._key.id if self._key else "", "limit": 1000, "consistency": "linearizable"}
         while True:
-            page = self.get("/v1/lanes", **query)
+            page = self.get("/v1/lanes", timeout, **query)
             found.update({row["lane"]: int(row["last_nonce"]) for row in page["lanes"]})
             if not page.get("next"):
                 return found
@@ -1224,6 +1231,9 @@ class Outbox:
         """A reading whose bytes can take no effect any more waits to be signed anew."""
         self.update(seq, fate=STORED, envelope=None, **members)
 
+    def knows_lane(self, lane: str) -> bool:
+        return self._db.execute("SELECT 1 FROM lanes WHERE lane = ?", (lane,)).fetchone() is not None
+
     def set_nonce(self, lane: str, last: int) -> None:
         """Goes on counting behind the last nonce that the cluster has named."""
         with self._transaction() as db:
@@ -1313,8 +1323,7 @@ class Gateway:
         while self.outbox.count_open() and time.monotonic() < ends:
             asked = 0.0
             try:
-                self._resume(ends - time.monotonic())
-                rows = self._next()
+                rows = self._next(ends - time.monotonic())
                 if rows:
                     lines = self.client.post_batch([row.envelope or "" for row in rows])
                     if any([self._judge(row, line) for row, line in zip(rows, lines)]):
@@ -1327,29 +1336,24 @@ class Gateway:
             round_number += 1
         return self.outbox.count_open()
 
-    def _resume(self, timeout: float) -> None:
-        """Learns once how far the cluster has counted, as a new or an old disk does not know it."""
-        if not self._resumed:
-            self.outbox.raise_nonces(self.client.last_nonces())
-            self._resumed = True
-
-    def _next(self) -> list[Reading]:
+    def _next(self, timeout: float) -> list[Reading]:
         """What goes into the next request, signed: one reading of each meter that is not paused."""
         now = time.monotonic()
-        paused = [meter for meter, (until, _) in self._pauses.items() if until > now]
-        rows = self.outbox.due(paused, MAX_BATCH)
-        keys = {self._key.id: self._key.public}
-        ready = []
-        for row in rows:
-            if row.envelope is None:
-                continue
-            try:
-                open_reading(row.envelope, keys)
-                ready.append(row)
-            except Refused:  # the disk gave back something else than was written
-                self.outbox.unsign(row.seq, detail="its stored envelope was damaged")
-        signed = {row.seq for row in ready}
-        return ready + self.outbox.sign([self.outbox.reading(row.seq) for row in rows if row.seq not in signed], self._envelope)
+        rows = self.outbox.due([meter for meter, (until, _) in self._pauses.items() if until > now], MAX_BATCH)
+        ready = [row for row in rows if row.envelope is not None and self._is_signed(row.envelope)]
+        unsigned = [row for row in rows if row not in ready]
+        if not self._resumed and not all(self.outbox.knows_lane("m/" + row.meter) for row in unsigned):
+            # A new disk does not know how far the cluster has counted. An old one learns it from a refusal.
+            self.outbox.raise_nonces(self.client.last_nonces(timeout))
+            self._resumed = True
+        return ready + self.outbox.sign(unsigned, self._envelope)
+
+    def _is_signed(self, envelope: str) -> bool:
+        """Whether a stored envelope is still what was written."""
+        with contextlib.suppress(Refused):
+            open_reading(envelope, {self._key.id: self._key.public})
+            return True
+        return False
 
     def _envelope(self, row: Reading, nonce: int) -> Envelope:
         now = self.outbox.clock.now_ms()

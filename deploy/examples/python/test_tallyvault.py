@@ -220,8 +220,9 @@ class Stored(OnDisk):
         with tv.Gateway(self.path, GENESIS, KEYS["sunny"], clock=self.clock) as gateway:
             gateway.outbox.raise_nonces({"m/roof-1": 7})
         with tv.Gateway(self.path, GENESIS, KEYS["windy"], clock=self.clock) as gateway:
+            gateway.client = Cluster(0)
             gateway.outbox.add("energy", "roof-1", 1, 1000)
-            self.assertEqual(1, gateway._next()[0].nonce)
+            self.assertEqual(1, gateway._next(5)[0].nonce)
 
 
 class Cluster:
@@ -232,7 +233,7 @@ class Cluster:
         self.room, self.fails = 1 << 30, []
         self.reachable = True
 
-    def last_nonces(self):
+    def last_nonces(self, _):
         if not self.reachable:
             raise tv.Unavailable("cut off")
         return dict(self.lanes)
@@ -329,7 +330,7 @@ class Sent(OnDisk):
     def test_killed_after_sending(self):
         gateway = self.gateway()
         gateway.outbox.add("energy", "roof-1", 1, 1000)
-        sent = gateway._next()
+        sent = gateway._next(5)
         self.cluster.post_batch([sent[0].envelope])
         gateway.close()  # the answer was never written down
         again = self.gateway()
@@ -352,7 +353,7 @@ class Sent(OnDisk):
 
     def test_an_old_disk(self):
         gateway = self.gateway()
-        gateway._resumed = True  # as if it had asked before
+        gateway.outbox.raise_nonces({"m/roof-1": 3})
         gateway.outbox.add("energy", "roof-1", 1, 1000)
         self.cluster.lanes["m/roof-1"] = 40
         self.assertEqual(0, gateway.send(5))
@@ -415,7 +416,7 @@ class Sent(OnDisk):
     def test_a_damaged_envelope_is_not_sent(self):
         gateway = self.gateway()
         gateway.outbox.add("energy", "roof-1", 1, 1000)
-        sent = gateway._next()[0]
+        sent = gateway._next(5)[0]
         db = sqlite3.connect(self.path)
         with db:
             db.execute("UPDATE readings SET envelope = replace(envelope, 'A', 'B')")
