@@ -20,6 +20,9 @@
 //   - linearizable reads and the readings between them have an order
 //     (github.com/anishathalye/porcupine).
 //
+// Example programs in other languages (deploy/examples) are put through the same: what
+// they measured while nothing could be reached is counted in every journal.
+//
 // That the rig sees a loss is shown too: after a power cut of disks on which no sync
 // does anything, it must name what was acknowledged and is gone.
 //

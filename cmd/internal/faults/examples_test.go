@@ -309,7 +309,7 @@ func TestExamplePrograms(t *testing.T) {
 		return p.killed(p.line, func() bool { return d.taken() >= full/3 }, "send", "--for", "600")
 	})
 	d.each("no room is left", func(p *program) error {
-		if _, err := p.run(3, "", "send", "--for", "10"); err != nil {
+		if _, err := p.run(3, "", "send", "--for", "5"); err != nil {
 			return err
 		}
 		return p.waits()
@@ -432,7 +432,7 @@ func (d *drill) impostor(p *program) error {
 	}
 	if err == nil {
 		// The node itself, by the same way.
-		out, err = p.run(0, "", "get", "/v1/meters", "--node", d.committee.URLs[0])
+		out, err = p.run(0, "", "get", "/v1/meters?meter="+p.meters[0], "--node", d.committee.URLs[0])
 	}
 	if err == nil && !strings.Contains(out, p.meters[0]) {
 		err = fmt.Errorf("%s reads %s", p.name, out)

@@ -3,6 +3,8 @@ package vectors
 import (
 	"encoding/base64"
 	"encoding/hex"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -219,96 +221,141 @@ func goodCommands(w *world) []goodCommand {
 }
 
 func badCommands(w *world) []badCommand {
-	t := w.t
-	roof := w.roof("m/roof-1", 3)
-	whole := string(signed(fsm.TypeSubmitReading, roof, "sunny").JSON())
-	cluster, signer := w.genesis.ClusterID(), envelope.KeyIDOf(public("sunny")).String()
-	reading := func(p text, who ...string) string {
-		if who == nil {
-			who = []string{"sunny"}
-		}
-		return string(signed(fsm.TypeSubmitReading, p, who...).JSON())
+	e := editor{w: w, roof: w.roof("m/roof-1", 3)}
+	e.whole = text(signed(fsm.TypeSubmitReading, e.roof, "sunny").JSON())
+	return slices.Concat(e.envelopes(), e.payloads(), e.signatures(), e.refusedByState())
+}
+
+// editor makes bad commands out of a good one.
+type editor struct {
+	w     *world
+	roof  text // the payload of the next reading of roof-1
+	whole text // its envelope
+}
+
+// reading signs a payload, as sunny unless others are named.
+func (e editor) reading(p text, who ...string) string {
+	if who == nil {
+		who = []string{"sunny"}
 	}
-	edited := func(old, changed string) string { return reading(roof.with(t, old, changed)) }
-	raw := func(old, changed string) string { return string(text(whole).with(t, old, changed)) }
-	issued := `"issued_at":` + decimal(uint64(w.now)) + `,"expires_at":` + decimal(uint64(w.now+60*minute))
-	times := func(issuedAt, expiresAt int64) string {
-		return edited(issued, `"issued_at":`+decimal(uint64(issuedAt))+`,"expires_at":`+decimal(uint64(expiresAt)))
+	return string(signed(fsm.TypeSubmitReading, p, who...).JSON())
+}
+
+// edited changes the payload and signs it.
+func (e editor) edited(old, changed string) string {
+	return e.reading(e.roof.with(e.w.t, old, changed))
+}
+
+// raw changes the envelope.
+func (e editor) raw(old, changed string) string { return string(e.whole.with(e.w.t, old, changed)) }
+
+func (e editor) times(issuedAt, expiresAt int64) string {
+	stated := func(issued, expires int64) string {
+		return fmt.Sprintf(`"issued_at":%d,"expires_at":%d`, issued, expires)
 	}
-	measured := func(ms int64) string {
-		return edited(`"measured_at":1764000000000`, `"measured_at":`+decimal(uint64(ms)))
-	}
-	sig := signed(fsm.TypeSubmitReading, roof, "sunny").Signatures[0].Sig
-	flipped := signed(fsm.TypeSubmitReading, roof, "sunny")
-	flipped.Signatures[0].Sig[63] ^= 0x10
-	borrowed := signed(fsm.TypeSubmitReading, roof, "sunny")
-	borrowed.Signatures = signed(fsm.TypeSubmitReading, roof.with(t, `"register":"1003000"`, `"register":"1003001"`), "sunny").Signatures
-	bare := envelope.Envelope{PayloadType: fsm.TypeSubmitReading.PayloadType(), Payload: []byte(roof)}
-	bare.Signatures = signed(fsm.TypeAttest, roof, "sunny").Signatures // a signature under another type
-	stranger := roof.with(t, signer, envelope.KeyIDOf(public("stranger")).String())
-	none := signed(fsm.TypeSubmitReading, roof)
-	windy := roof.with(t, signer, envelope.KeyIDOf(public("windy")).String())
-	lone := w.threshold(&fsm.Deposit{Account: "payer/city", Asset: "BLOCK", Amount: fsm.Amount{Lo: 1}, Reference: "one hand"}).Envelope()
-	lone.Signatures = lone.Signatures[:1]
-	full := w.payload("sunny", &fsm.SubmitReading{
+	return e.edited(stated(e.w.now, e.w.now+60*minute), stated(issuedAt, expiresAt))
+}
+
+func (e editor) measured(ms int64) string {
+	return e.edited(`"measured_at":1764000000000`, fmt.Sprintf(`"measured_at":%d`, ms))
+}
+
+// full is a reading for which its meter has no room.
+func (e editor) full() text {
+	return e.w.payload("sunny", &fsm.SubmitReading{
 		Market: market, Meter: "full-1", Register: 900, MeasuredAt: started - 30*minute, Quality: fsm.Quality{ClockSync: "ntp", MeterStatus: "ok"},
 	}, "m/full-1", 3)
-	attest := func(old, changed string) string {
-		p := w.payload("olga", &fsm.Attest{Market: market, Ranges: []fsm.AttestedRange{{From: 3, To: 3, Hash: rangeHash(w.readingNumbered(3))}}}, "0", 2)
-		return string(signed(fsm.TypeAttest, p.with(t, old, changed), "olga").JSON())
-	}
+}
+
+// attest changes an attestation and signs it.
+func (e editor) attest(old, changed string) string {
+	ranges := []fsm.AttestedRange{{From: 3, To: 3, Hash: rangeHash(e.w.readingNumbered(3))}}
+	p := e.w.payload("olga", &fsm.Attest{Market: market, Ranges: ranges}, "0", 2)
+	return string(signed(fsm.TypeAttest, p.with(e.w.t, old, changed), "olga").JSON())
+}
+
+func keyIDOf(name string) string { return envelope.KeyIDOf(public(name)).String() }
+
+func (e editor) envelopes() []badCommand {
+	signer, whole := keyIDOf("sunny"), string(e.whole)
+	sig := signed(fsm.TypeSubmitReading, e.roof, "sunny").Signatures[0].Sig
+	none := signed(fsm.TypeSubmitReading, e.roof)
 	return []badCommand{
-		w.bad("not JSON", inEnvelope, fsm.MalformedPayload, whole[:len(whole)-1]),
-		w.bad("member twice", inEnvelope, fsm.MalformedPayload, raw(`{"payloadType"`, `{"payloadType":"x","payloadType"`)),
-		w.bad("no payload type", inEnvelope, fsm.MalformedPayload, raw(`"payloadType":"application/vnd.tallyvault.submit_reading.v1+json",`, "")),
-		w.bad("unknown command", inEnvelope, fsm.MalformedPayload, raw("submit_reading", "guess_reading")),
-		w.bad("no signature", inEnvelope, fsm.MalformedPayload, string(none.JSON())),
-		w.bad("no key id", inEnvelope, fsm.MalformedPayload, raw(`"keyid":"`+signer+`",`, "")),
-		w.bad("key id in capitals", inEnvelope, fsm.MalformedPayload, raw(signer, strings.ToUpper(signer))),
-		w.bad("signature cut short", inEnvelope, fsm.MalformedPayload, raw(base64.StdEncoding.EncodeToString(sig[:]), base64.StdEncoding.EncodeToString(sig[:63]))),
-		w.bad("line break in base64", inEnvelope, fsm.MalformedPayload, raw(`"payload":"`, `"payload":"\n`)),
-		w.bad("something behind it", inEnvelope, fsm.MalformedPayload, whole+"{}"),
-		w.bad("two signatures", inEnvelope, fsm.MalformedPayload, reading(roof, "sunny", "windy")),
+		e.w.bad("not JSON", inEnvelope, fsm.MalformedPayload, whole[:len(whole)-1]),
+		e.w.bad("member twice", inEnvelope, fsm.MalformedPayload, e.raw(`{"payloadType"`, `{"payloadType":"x","payloadType"`)),
+		e.w.bad("no payload type", inEnvelope, fsm.MalformedPayload, e.raw(`"payloadType":"application/vnd.tallyvault.submit_reading.v1+json",`, "")),
+		e.w.bad("unknown command", inEnvelope, fsm.MalformedPayload, e.raw("submit_reading", "guess_reading")),
+		e.w.bad("no signature", inEnvelope, fsm.MalformedPayload, string(none.JSON())),
+		e.w.bad("no key id", inEnvelope, fsm.MalformedPayload, e.raw(`"keyid":"`+signer+`",`, "")),
+		e.w.bad("key id in capitals", inEnvelope, fsm.MalformedPayload, e.raw(signer, strings.ToUpper(signer))),
+		e.w.bad("signature cut short", inEnvelope, fsm.MalformedPayload, e.raw(base64.StdEncoding.EncodeToString(sig[:]), base64.StdEncoding.EncodeToString(sig[:63]))),
+		e.w.bad("line break in base64", inEnvelope, fsm.MalformedPayload, e.raw(`"payload":"`, `"payload":"\n`)),
+		e.w.bad("something behind it", inEnvelope, fsm.MalformedPayload, whole+"{}"),
+		e.w.bad("two signatures", inEnvelope, fsm.MalformedPayload, e.reading(e.roof, "sunny", "windy")),
+	}
+}
 
-		w.bad("unknown member", inPayload, fsm.MalformedPayload, edited(`{"cluster"`, `{"colour":"red","cluster"`)),
-		w.bad("member missing", inPayload, fsm.MalformedPayload, edited(`"market":"energy",`, "")),
-		w.bad("payload member twice", inPayload, fsm.MalformedPayload, edited(`"market":"energy",`, `"market":"energy","market":"energy",`)),
-		w.bad("null", inPayload, fsm.MalformedPayload, edited(`"market":"energy"`, `"market":null`)),
-		w.bad("register as a number", inPayload, fsm.MalformedPayload, edited(`"register":"1003000"`, `"register":1003000`)),
-		w.bad("register with leading zero", inPayload, fsm.MalformedPayload, edited(`"register":"1003000"`, `"register":"01003000"`)),
-		w.bad("register of 65 bits", inPayload, fsm.MalformedPayload, edited(`"register":"1003000"`, `"register":"18446744073709551616"`)),
-		w.bad("time with a fraction", inPayload, fsm.MalformedPayload, edited(`"measured_at":1764000000000`, `"measured_at":1764000000000.0`)),
-		w.bad("cluster in capitals", inPayload, fsm.MalformedPayload, edited(cluster, strings.ToUpper(cluster))),
-		w.bad("invalid UTF-8", inPayload, fsm.MalformedPayload, edited(`"meter_status":"ok"`, "\"meter_status\":\"\xff\"")),
-		w.bad("something behind the payload", inPayload, fsm.MalformedPayload, reading(roof+" {}")),
+func (e editor) payloads() []badCommand {
+	cluster := e.w.genesis.ClusterID()
+	return []badCommand{
+		e.w.bad("unknown member", inPayload, fsm.MalformedPayload, e.edited(`{"cluster"`, `{"colour":"red","cluster"`)),
+		e.w.bad("member missing", inPayload, fsm.MalformedPayload, e.edited(`"market":"energy",`, "")),
+		e.w.bad("payload member twice", inPayload, fsm.MalformedPayload, e.edited(`"market":"energy",`, `"market":"energy","market":"energy",`)),
+		e.w.bad("null", inPayload, fsm.MalformedPayload, e.edited(`"market":"energy"`, `"market":null`)),
+		e.w.bad("register as a number", inPayload, fsm.MalformedPayload, e.edited(`"register":"1003000"`, `"register":1003000`)),
+		e.w.bad("register with leading zero", inPayload, fsm.MalformedPayload, e.edited(`"register":"1003000"`, `"register":"01003000"`)),
+		e.w.bad("register of 65 bits", inPayload, fsm.MalformedPayload, e.edited(`"register":"1003000"`, `"register":"18446744073709551616"`)),
+		e.w.bad("time with a fraction", inPayload, fsm.MalformedPayload, e.edited(`"measured_at":1764000000000`, `"measured_at":1764000000000.0`)),
+		e.w.bad("cluster in capitals", inPayload, fsm.MalformedPayload, e.edited(cluster, strings.ToUpper(cluster))),
+		e.w.bad("invalid UTF-8", inPayload, fsm.MalformedPayload, e.edited(`"meter_status":"ok"`, "\"meter_status\":\"\xff\"")),
+		e.w.bad("something behind the payload", inPayload, fsm.MalformedPayload, e.reading(e.roof+" {}")),
+	}
+}
 
-		w.bad("unknown key", inSignature, fsm.UnknownKey, reading(stranger, "stranger")),
-		w.bad("signature changed", inSignature, fsm.SignatureInvalid, string(flipped.JSON())),
-		w.bad("signature of another payload", inSignature, fsm.SignatureInvalid, string(borrowed.JSON())),
-		w.bad("signature of another type", inSignature, fsm.SignatureInvalid, string(bare.JSON())),
-		w.bad("another signer than named", inSignature, fsm.SignatureInvalid, reading(roof, "windy")),
+func (e editor) signatures() []badCommand {
+	flipped, borrowed := signed(fsm.TypeSubmitReading, e.roof, "sunny"), signed(fsm.TypeSubmitReading, e.roof, "sunny")
+	flipped.Signatures[0].Sig[63] ^= 0x10
+	other := e.roof.with(e.w.t, `"register":"1003000"`, `"register":"1003001"`)
+	borrowed.Signatures = signed(fsm.TypeSubmitReading, other, "sunny").Signatures
+	bare := envelope.Envelope{PayloadType: fsm.TypeSubmitReading.PayloadType(), Payload: []byte(e.roof)}
+	bare.Signatures = signed(fsm.TypeAttest, e.roof, "sunny").Signatures
+	stranger := e.roof.with(e.w.t, keyIDOf("sunny"), keyIDOf("stranger"))
+	return []badCommand{
+		e.w.bad("unknown key", inSignature, fsm.UnknownKey, e.reading(stranger, "stranger")),
+		e.w.bad("signature changed", inSignature, fsm.SignatureInvalid, string(flipped.JSON())),
+		e.w.bad("signature of another payload", inSignature, fsm.SignatureInvalid, string(borrowed.JSON())),
+		e.w.bad("signature of another type", inSignature, fsm.SignatureInvalid, string(bare.JSON())),
+		e.w.bad("another signer than named", inSignature, fsm.SignatureInvalid, e.reading(e.roof, "windy")),
+	}
+}
 
-		w.bad("another cluster", inState, fsm.WrongCluster, edited(cluster, strings.Repeat("0", 32))),
-		w.bad("another era", inState, fsm.WrongEra, edited(`"era":"0-`, `"era":"1-`)),
-		w.bad("expired", inState, fsm.Expired, times(w.now-61*minute, w.now-1)),
-		w.bad("lives longer than a day", inState, fsm.Expired, times(w.now, w.now+24*60*minute+1)),
-		w.bad("unknown lane", inState, fsm.NotFound, edited(`"lane":"m/roof-1"`, `"lane":"16"`)),
-		w.bad("lane of no meter", inState, fsm.NotFound, edited(`"lane":"m/roof-1"`, `"lane":"m/cellar-1"`)),
-		w.bad("lane of another's meter", inState, fsm.MeterMismatch, edited(`"lane":"m/roof-1","nonce":"3"`, `"lane":"m/mill-1","nonce":"1"`)),
-		w.bad("nonce again", inState, fsm.NonceReplay, edited(`"nonce":"3"`, `"nonce":"2"`)),
-		w.bad("nonce zero", inState, fsm.NonceReplay, edited(`"nonce":"3"`, `"nonce":"0"`)),
-		w.bad("nonce too far ahead", inState, fsm.LimitExceeded, edited(`"nonce":"3"`, `"nonce":"1048579"`)),
-		w.bad("meter on another's lane", inState, fsm.MeterMismatch, edited(`"meter":"roof-1"`, `"meter":"full-1"`)),
-		w.bad("another's meter", inState, fsm.MeterMismatch, reading(windy.with(t, `"lane":"m/roof-1"`, `"lane":"0"`), "windy")),
-		w.bad("clock ahead", inState, fsm.TimestampSkew, times(w.now+5*minute+1, w.now+60*minute)),
-		w.bad("clock behind", inState, fsm.TimestampSkew, times(w.now-5*minute-1, w.now+50*minute)),
-		w.bad("measured in the future", inState, fsm.TimestampSkew, measured(w.now+5*minute+1)),
-		w.bad("measured before the base", inState, fsm.SettlementConflict, measured(started-30*minute)),
-		w.bad("measured twice", inState, fsm.SettlementConflict, string(signed(fsm.TypeSubmitReading, full.with(t, `"measured_at":1763998200000`, `"measured_at":1763996400000`), "sunny").JSON())),
-		w.bad("no room for the meter", inState, fsm.LimitExceeded, string(signed(fsm.TypeSubmitReading, full, "sunny").JSON())),
-		w.bad("range hash of another reading", inState, fsm.SettlementConflict, attest(hex.EncodeToString(hashOf(rangeHash(w.readingNumbered(3)))), strings.Repeat("0", 64))),
-		w.bad("attestation of what is not", inState, fsm.NotFound, attest(`"to":"3"`, `"to":"5"`)),
-		w.bad("too few admins", inState, fsm.Unauthorized, string(lone.JSON())),
+func (e editor) refusedByState() []badCommand {
+	cluster, full := e.w.genesis.ClusterID(), e.full()
+	windy := e.roof.with(e.w.t, keyIDOf("sunny"), keyIDOf("windy"))
+	lone := e.w.threshold(&fsm.Deposit{Account: "payer/city", Asset: "BLOCK", Amount: fsm.Amount{Lo: 1}, Reference: "one hand"}).Envelope()
+	lone.Signatures = lone.Signatures[:1]
+	return []badCommand{
+		e.w.bad("another cluster", inState, fsm.WrongCluster, e.edited(cluster, strings.Repeat("0", 32))),
+		e.w.bad("another era", inState, fsm.WrongEra, e.edited(`"era":"0-`, `"era":"1-`)),
+		e.w.bad("expired", inState, fsm.Expired, e.times(e.w.now-61*minute, e.w.now-1)),
+		e.w.bad("lives longer than a day", inState, fsm.Expired, e.times(e.w.now, e.w.now+24*60*minute+1)),
+		e.w.bad("unknown lane", inState, fsm.NotFound, e.edited(`"lane":"m/roof-1"`, `"lane":"16"`)),
+		e.w.bad("lane of no meter", inState, fsm.NotFound, e.edited(`"lane":"m/roof-1"`, `"lane":"m/cellar-1"`)),
+		e.w.bad("lane of another's meter", inState, fsm.MeterMismatch, e.edited(`"lane":"m/roof-1","nonce":"3"`, `"lane":"m/mill-1","nonce":"1"`)),
+		e.w.bad("nonce again", inState, fsm.NonceReplay, e.edited(`"nonce":"3"`, `"nonce":"2"`)),
+		e.w.bad("nonce zero", inState, fsm.NonceReplay, e.edited(`"nonce":"3"`, `"nonce":"0"`)),
+		e.w.bad("nonce too far ahead", inState, fsm.LimitExceeded, e.edited(`"nonce":"3"`, `"nonce":"1048579"`)),
+		e.w.bad("meter on another's lane", inState, fsm.MeterMismatch, e.edited(`"meter":"roof-1"`, `"meter":"full-1"`)),
+		e.w.bad("another's meter", inState, fsm.MeterMismatch, e.reading(windy.with(e.w.t, `"lane":"m/roof-1"`, `"lane":"0"`), "windy")),
+		e.w.bad("clock ahead", inState, fsm.TimestampSkew, e.times(e.w.now+5*minute+1, e.w.now+60*minute)),
+		e.w.bad("clock behind", inState, fsm.TimestampSkew, e.times(e.w.now-5*minute-1, e.w.now+50*minute)),
+		e.w.bad("measured in the future", inState, fsm.TimestampSkew, e.measured(e.w.now+5*minute+1)),
+		e.w.bad("measured before the base", inState, fsm.SettlementConflict, e.measured(started-30*minute)),
+		e.w.bad("measured twice", inState, fsm.SettlementConflict, string(signed(fsm.TypeSubmitReading, full.with(e.w.t, `"measured_at":1763998200000`, `"measured_at":1763996400000`), "sunny").JSON())),
+		e.w.bad("no room for the meter", inState, fsm.LimitExceeded, string(signed(fsm.TypeSubmitReading, full, "sunny").JSON())),
+		e.w.bad("range hash of another reading", inState, fsm.SettlementConflict, e.attest(hex.EncodeToString(hashOf(rangeHash(e.w.readingNumbered(3)))), strings.Repeat("0", 64))),
+		e.w.bad("attestation of what is not", inState, fsm.NotFound, e.attest(`"to":"3"`, `"to":"5"`)),
+		e.w.bad("too few admins", inState, fsm.Unauthorized, string(lone.JSON())),
 	}
 }
 
