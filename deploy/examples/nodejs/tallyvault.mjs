@@ -1573,8 +1573,7 @@ export class Gateway {
     }
     if (WAITS.has(refused.code)) {
       this.#pause(row.meter);
-      if (refused.logged) this.outbox.unsign(row.seq, said); // the nonce is used up
-      else this.outbox.update(row.seq, said);
+      this.outbox.unsign(row.seq, said);
       return false;
     }
     this.outbox.update(row.seq, { fate: FATE.refused, envelope: null, ...said });

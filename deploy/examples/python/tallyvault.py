@@ -85,18 +85,18 @@ class Refused(Error):
     """A "no" with a stable code, by the cluster or by the same rules here."""
 
     def __init__(self, code: str, detail: str = "", *, status: int = 0, cause: str = "", recovery: str = "",
-                 fields: Mapping[str, str] | None = None, logged: bool = False, outcome: dict | None = None):
+                 fields: Mapping[str, str] | None = None, logged: bool = False):
         super().__init__(f"{code}: {detail or cause}")
         self.code, self.detail, self.status = code, detail or cause, status
         self.cause, self.recovery = cause, recovery
-        self.fields, self.logged, self.outcome = dict(fields or {}), logged, outcome
+        self.fields, self.logged = dict(fields or {}), logged  # logged: it is replicated, and its nonce used up
 
     @classmethod
     def of_problem(cls, problem: Mapping[str, Any], status: int = 0) -> "Refused":
         """Reads a problem document (RFC 9457) of a node."""
         return cls(problem["code"], problem.get("detail", ""), status=status or problem.get("status", 0),
                    cause=problem.get("cause", ""), recovery=problem.get("recovery", ""), fields=problem.get("fields"),
-                   logged=bool(problem.get("logged")), outcome=problem.get("outcome"))
+                   logged=bool(problem.get("logged")))
 
 
 class Unavailable(Error):
@@ -1398,10 +1398,7 @@ class Gateway:
                 return self._accepted(row, same["number"], same["identity"])
         if refused.code in _WAITS:
             self._pause(row.meter)
-            if refused.logged:  # the nonce is used up
-                self.outbox.unsign(row.seq, **said)
-            else:
-                self.outbox.update(row.seq, **said)
+            self.outbox.unsign(row.seq, **said)
             return False
         self.outbox.update(row.seq, fate=REFUSED, envelope=None, **said)
         return True
@@ -1615,8 +1612,9 @@ def _show(args: argparse.Namespace, clock: Clock) -> int:
             continue
         fate = row.fate + (", final" if row.final else "")
         words = [row.detail, row.recovery, f"net {row.net}" if row.net else ""]
-        print(f"{row.seq:>6}  {row.meter:<20} {row.register:>14} {_utc(row.measured_at)}  {fate:<16} "
-              f"{'number ' + row.number if row.number else '':<14} {' '.join(filter(None, words))}".rstrip())
+        number = f"number {row.number}" if row.number else ""
+        print("  ".join([f"{row.seq:>6}", f"{row.meter:<20}", f"{row.register:>14}", _utc(row.measured_at), f"{fate:<16}",
+                         f"{number:<14}", " ".join(filter(None, words))]).rstrip())
     return 0
 
 
