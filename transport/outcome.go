@@ -10,8 +10,9 @@ import (
 
 // outcomeInput asks for an outcome.
 type outcomeInput struct {
-	ID   string `path:"id" pattern:"^[0-9a-f]{64}$" doc:"identity of the command: SHA-256 of its PAE"`
-	Wait string `query:"wait" enum:"final" doc:"final: wait up to 30 s until it is logged and under a cosigned checkpoint"`
+	ID       string `path:"id" pattern:"^[0-9a-f]{64}$" doc:"identity of the command: SHA-256 of its PAE"`
+	MinIndex uint64 `query:"min_index" doc:"wait until this entry is applied here: what is not found then was not logged up to it"`
+	Wait     string `query:"wait" enum:"final" doc:"final: wait up to 30 s until it is logged and under a cosigned checkpoint"`
 }
 
 // outcome is found by identity. A node that knows nothing of it asks the leader
@@ -24,7 +25,7 @@ func (d *Door) outcome(ctx context.Context, in *outcomeInput) (api.Outcome, erro
 	}
 	o, _, err := d.config.Node.Outcome(id)
 	if err == nil && o == nil {
-		if _, err = d.state(ctx, Freshness{Consistency: "default"}); err == nil {
+		if _, err = d.state(ctx, Freshness{Consistency: "default", MinIndex: in.MinIndex}); err == nil {
 			o, _, err = d.config.Node.Outcome(id)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/netip"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -230,6 +231,9 @@ func (d *Door) reader(c *Credentials) (Reader, error) {
 	// A node whose clock is wrong goes by the committee's.
 	r, p := readerOf(c.Authorization, tokenSubject{cluster: d.cluster, height: v.Height(), keys: v.Keys()}, d.config.Node.Time())
 	if p != nil {
+		if p.Code == string(fsm.Expired) {
+			p.Fields["now"] = strconv.FormatInt(d.config.Node.Time().UnixMilli(), 10) // for clocks that are wrong
+		}
 		return Reader{}, p
 	}
 	return r, nil

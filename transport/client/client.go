@@ -48,6 +48,9 @@ type Config struct {
 	// Patience is how long a node that is asked may be silent before the next one is
 	// asked beside it. Default 1 s.
 	Patience time.Duration
+	// Clock tells the time, which nodes then correct; see [Client.Now]. Default
+	// time.Now.
+	Clock func() time.Time
 }
 
 // Client sends commands to and reads from a cluster. It is safe for concurrent use.
@@ -55,6 +58,7 @@ type Client struct {
 	config    Config
 	endpoints []*endpoint
 	last      atomic.Int64 // index of the endpoint that answered last
+	ahead     atomic.Int64 // ns that the cluster's time is ahead of the clock
 
 	mu    sync.Mutex
 	token string
@@ -71,6 +75,9 @@ func Dial(c Config) (*Client, error) {
 	}
 	if c.Patience == 0 {
 		c.Patience = defaultPatience
+	}
+	if c.Clock == nil {
+		c.Clock = time.Now
 	}
 	if c.Timeout < 0 || c.Patience < 0 {
 		return nil, errors.New("timeout and patience must not be negative")
@@ -194,6 +201,9 @@ func (c *Client) attempt(ctx context.Context, e *endpoint, r request) (a answer,
 		}
 		a, sent, err = c.exchange(ctx, e, r)
 	}
+	if err == nil && a.problem != nil && c.hear(a.problem) && a.status == http.StatusUnauthorized {
+		a, sent, err = c.exchange(ctx, e, r) // the token was of a wrong time
+	}
 	return a, sent, err
 }
 
@@ -245,7 +255,7 @@ func (c *Client) authorize(request *http.Request) error {
 	if c.config.Key == nil {
 		return nil
 	}
-	now := time.Now()
+	now := c.Now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if now.Add(time.Minute).After(c.until) {

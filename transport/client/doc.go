@@ -21,6 +21,30 @@
 // that, the error wraps [ErrUnknown] if any node may have got the command: only
 // the same bytes may then be sent again.
 //
+// # Following
+//
+// [Client.Follow] yields what the journal holds from any position on, and which part
+// of it is final, through restarts of nodes and changes of the leader. A position is
+// the number of a journal leaf, which means the same to every node.
+//
+// # Time
+//
+// Tokens and commands carry the time, and a device's clock may be wrong. A refusal
+// for the sake of time tells the cluster's; [Client.Now] goes by it from then on. It
+// is the word of a node that TLS vouches for: one that lies can make commands late,
+// and nothing else.
+//
+// # Evidence
+//
+// [Evidence.Verify] judges a receipt's proof file by genesis and the chain of the
+// committee's changes, without a network and without believing any node.
+//
+// # Gateways
+//
+// Package outbox keeps measurements on disk until they are paid for.
+//
+// # Refusals
+//
 // A refusal is a *[Refused]. If it is Logged, it is replicated and its nonce is
 // consumed; if not, a door said no and nothing was consumed.
 package client

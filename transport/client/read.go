@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/tallyvault/tallyvault/fsm/envelope"
+	"github.com/tallyvault/tallyvault/fsm/proof"
 	"github.com/tallyvault/tallyvault/transport/api"
 )
 
@@ -69,6 +70,12 @@ func (c *Client) Outcome(ctx context.Context, id envelope.Identity) (Outcome, er
 	return c.outcome(ctx, id, nil)
 }
 
+// OutcomeSince is Outcome by the answering node's state at that entry or later: one
+// that is not found was not logged up to it.
+func (c *Client) OutcomeSince(ctx context.Context, id envelope.Identity, entry uint64) (Outcome, error) {
+	return c.outcome(ctx, id, url.Values{"min_index": {strconv.FormatUint(entry, 10)}})
+}
+
 func (c *Client) outcome(ctx context.Context, id envelope.Identity, query url.Values) (Outcome, error) {
 	var o Outcome
 	if err := c.Get(ctx, "/v1/commands/"+id.String(), query, &o); err != nil {
@@ -113,6 +120,20 @@ func (c *Client) Receipt(ctx context.Context, leaf uint64) ([]byte, error) {
 // Checkpoint is the newest signed checkpoint, a signed note.
 func (c *Client) Checkpoint(ctx context.Context) ([]byte, error) {
 	return c.GetBytes(ctx, "/checkpoint", nil)
+}
+
+// FinalSize is how many leaves of the journal are final by the word of the answering
+// node, 0 before the first checkpoint.
+func (c *Client) FinalSize(ctx context.Context) (uint64, error) {
+	note, err := c.Checkpoint(ctx)
+	if IsCode(err, "NotFound") {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	checkpoint, err := proof.ReadCheckpoint(note)
+	return checkpoint.Size, err
 }
 
 // Policy is the policy that judges the newest checkpoint, as text.
@@ -167,15 +188,23 @@ func (c *Client) Lanes(ctx context.Context, key envelope.KeyID) ([]api.Lane, err
 
 // NextNonce is the lowest nonce that a key can use on a lane now.
 func (c *Client) NextNonce(ctx context.Context, key envelope.KeyID, lane string) (uint64, error) {
+	last, _, err := c.LastNonce(ctx, key, lane)
+	return last + 1, err
+}
+
+// LastNonce is the last nonce that a key has used on a lane, 0 if none, and the entry
+// up to which that is so. It takes everything into account that anybody was told
+// before the call.
+func (c *Client) LastNonce(ctx context.Context, key envelope.KeyID, lane string) (nonce, entry uint64, err error) {
 	var l api.Lanes
 	query := url.Values{"key": {key.String()}, "lane": {lane}, "consistency": {"linearizable"}}
 	if err := c.Get(ctx, "/v1/lanes", query, &l); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	for _, row := range l.Lanes {
 		if row.Lane == lane {
-			return uint64(row.LastNonce) + 1, nil
+			nonce = uint64(row.LastNonce)
 		}
 	}
-	return 1, nil
+	return nonce, uint64(l.Index), nil
 }

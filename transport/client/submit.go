@@ -202,6 +202,7 @@ func (c *Client) readBatch(ctx context.Context, b batch, won tried, open []int) 
 		case got.Outcome != nil && got.Outcome.Accepted:
 			results[i] = Result{Outcome: *got.Outcome}
 		case got.Outcome != nil:
+			c.hear(&api.Problem{Code: got.Outcome.Code, Fields: got.Outcome.Fields, Logged: true})
 			results[i] = Result{Outcome: *got.Outcome, Err: refusedOutcome(*got.Outcome)}
 		case got.Problem == nil:
 			unsettled(&results[i], true, errors.New("a line of the answer is empty"))
@@ -210,6 +211,7 @@ func (c *Client) readBatch(ctx context.Context, b batch, won tried, open []int) 
 			unsettled(&results[i], got.Problem.Unknown(), got.Problem)
 			left = append(left, i)
 		default:
+			c.hear(got.Problem)
 			unknown := won.open || errors.Is(results[i].Err, ErrUnknown)
 			results[i].Err = refused(got.Problem)
 			if unknown {
