@@ -52,10 +52,10 @@ func (d *Door) evidenceRoutes() {
 		Summary: "The newest checkpoint that the committee cosigned (C2SP signed note)", Responses: d.responses(http.StatusOK, "the note", text(plainText)),
 	}, d.checkpoint)
 	d.raw(huma.Operation{
-		OperationID: "tile", Method: http.MethodGet, Path: "/tile/{path...}", Tags: []string{"evidence"}, Security: some,
+		OperationID: "tile", Method: http.MethodGet, Path: "/tile/{tile...}", Tags: []string{"evidence"}, Security: some,
 		Summary:     "Tiles of the journal (C2SP tlog-tiles)",
 		Description: "<level>/<number>[.p/<width>] are hashes and public; entries/<number>[.p/<width>] are leaves and take a token.",
-		Parameters:  []*huma.Param{{Name: "path", In: "path", Required: true, Schema: &huma.Schema{Type: huma.TypeString}}},
+		Parameters:  []*huma.Param{{Name: "tile", In: "path", Required: true, Schema: &huma.Schema{Type: huma.TypeString}}},
 		Responses:   d.responses(http.StatusOK, "the tile", bytes),
 	}, d.tile)
 	d.raw(huma.Operation{

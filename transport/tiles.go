@@ -10,7 +10,7 @@ import (
 // tile serves what lies under the published checkpoint and nothing beyond it:
 // whoever asks for a tile has a checkpoint to check it against.
 func (d *Door) tile(w http.ResponseWriter, r *http.Request) error {
-	path := r.PathValue("path")
+	path := r.PathValue("tile")
 	level, index, width, err := journal.ParseTilePath("tile/" + path)
 	if err != nil {
 		return malformed("path", err)

@@ -1,119 +1,14 @@
 package main
 
 import (
-	"bufio"
 	"flag"
 	"fmt"
-	"io"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/urfave/cli/v2"
-
 	"github.com/tallyvault/tallyvault/fsm"
 )
-
-// Every command that README.md and the runbooks show must be one that this
-// program has, with flags that it has.
-func TestDocumentedCommandsExist(t *testing.T) {
-	pages, err := filepath.Glob("../../runbooks/*.md")
-	if err != nil || len(pages) < 3 {
-		t.Fatalf("runbooks: %v, %v", pages, err)
-	}
-	for _, page := range append(pages, "../../README.md", "../../CONTRIBUTING.md") {
-		for _, line := range commandLines(t, page) {
-			if err := checkCommand(line); err != "" {
-				t.Errorf("%s: %s\n\t%s", filepath.Base(page), err, line)
-			}
-		}
-	}
-}
-
-// commandLines are the indented lines of a page that call the program, with
-// their continuations.
-func commandLines(t *testing.T, page string) []string {
-	t.Helper()
-	f, err := os.Open(page)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	var lines []string
-	more := false
-	for scan := bufio.NewScanner(f); scan.Scan(); {
-		line := strings.TrimSpace(scan.Text())
-		continued := strings.HasSuffix(line, "\\")
-		line = strings.TrimSpace(strings.TrimSuffix(line, "\\"))
-		switch {
-		case more:
-			lines[len(lines)-1] += " " + line
-		case strings.HasPrefix(scan.Text(), "    ") && strings.HasPrefix(line, "tallyvault "):
-			lines = append(lines, line)
-		default:
-			continue
-		}
-		more = continued
-	}
-	return lines
-}
-
-func checkCommand(line string) (wrong string) {
-	line, _, _ = strings.Cut(line, " #")
-	words := splitWords(line)
-	app := newApp(words, strings.NewReader(""), io.Discard, io.Discard)
-	words = words[1:]
-	commands, at := app.Commands, "tallyvault"
-	var found *cli.Command
-	for len(words) > 0 && len(commands) > 0 {
-		next := named(commands, words[0])
-		if next == nil {
-			return at + " has no command " + words[0]
-		}
-		found, commands, words = next, next.Subcommands, words[1:]
-		at += " " + next.Name
-	}
-	if found == nil || len(found.Subcommands) > 0 {
-		return at + " is not a whole command"
-	}
-	for len(words) > 0 {
-		if !strings.HasPrefix(words[0], "--") {
-			words = words[1:]
-			continue
-		}
-		name, _, _ := strings.Cut(strings.TrimPrefix(words[0], "--"), "=")
-		if !hasFlag(found, name) {
-			return at + " has no flag --" + name
-		}
-		words = words[1:]
-	}
-	return ""
-}
-
-func hasFlag(c *cli.Command, name string) bool {
-	for _, f := range c.Flags {
-		for _, n := range f.Names() {
-			if n == name {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// splitWords splits like a shell, as far as the pages need it: double quotes.
-func splitWords(line string) []string {
-	var words []string
-	for i, part := range strings.Split(line, `"`) {
-		if i%2 == 1 {
-			words = append(words, part)
-			continue
-		}
-		words = append(words, strings.Fields(part)...)
-	}
-	return words
-}
 
 var update = flag.Bool("update", false, "write generated pages anew")
 

@@ -256,6 +256,9 @@ var inPath = regexp.MustCompile(`\{([a-z_]+)\}`)
 func example(r route, op operation, address string) string {
 	var b strings.Builder
 	b.WriteString("curl")
+	if slices.ContainsFunc(r.Answers, func(a answer) bool { return a.Media == "text/event-stream" }) {
+		b.WriteString(" -N") // shows events as they come
+	}
 	if r.Token != "public" {
 		b.WriteString(` -H "Authorization: Bearer $(tallyvault token)" \` + "\n    ")
 	}
