@@ -21,7 +21,7 @@ func TestNode(t *testing.T) {
 	if err != nil {
 		t.Skip("SKIPPED: no node (Debian: nodejs)")
 	}
-	run(t, "nodejs", node, "--test", ".")
+	run(t, "nodejs", node, "--test")
 }
 
 // run runs a program's tests in its directory.

@@ -127,6 +127,19 @@ describe("evidence", () => {
     }
   });
 
+  it("chain", () => {
+    const cases = vectors("chain.json");
+    const history = new tv.History(genesis, Buffer.from(cases.chain));
+    assert.deepEqual(history.terms.map((t) => ({ from: t.from, policy: t.policy.text() })), cases.terms);
+    assert.deepEqual(Object.fromEntries([...history.nodeKeys].map(([n, k]) => [n, k.toString("hex")])), cases.node_keys);
+    for (const good of cases.receipts) {
+      const receipt = tv.verifyProof(history, Buffer.from(good.file));
+      assert.deepEqual([receipt.checkpoint.size, receipt.cosigners], [good.size, good.cosigners], good.name);
+    }
+    for (const bad of cases.bad_chains) assert.throws(() => new tv.History(genesis, Buffer.from(bad.text)), { part: tv.PART.policy }, bad.name);
+    for (const bad of cases.bad_receipts) assert.throws(() => tv.verifyProof(history, Buffer.from(bad.file)), { part: bad.part }, bad.name);
+  });
+
   it("every byte of a receipt counts", () => {
     const good = file("receipt.tlog-proof");
     for (let at = 0; at < good.length; at++) {

@@ -155,6 +155,24 @@ class Evidence(unittest.TestCase):
                     tv.verify_proof(judge, case["file"].encode())
                 self.assertEqual(case["part"], refused.exception.part)
 
+    def test_chain(self):
+        cases = vectors("chain.json")
+        history = tv.History(GENESIS, cases["chain"].encode())
+        self.assertEqual([(t["from"], t["policy"]) for t in cases["terms"]], [(since, policy.text()) for since, policy in history.terms])
+        self.assertEqual(cases["node_keys"], {name: key.hex() for name, key in history.node_keys.items()})
+        for case in cases["receipts"]:
+            with self.subTest(case["name"]):
+                receipt = tv.verify_proof(history.verify, case["file"].encode())
+                self.assertEqual((case["size"], case["cosigners"]), (receipt.checkpoint.size, receipt.cosigners))
+        for case in cases["bad_chains"]:
+            with self.subTest(case["name"]), self.assertRaises(tv.EvidenceError) as refused:
+                tv.History(GENESIS, case["text"].encode())
+            self.assertEqual(tv.POLICY, refused.exception.part)
+        for case in cases["bad_receipts"]:
+            with self.subTest(case["name"]), self.assertRaises(tv.EvidenceError) as refused:
+                tv.verify_proof(history.verify, case["file"].encode())
+            self.assertEqual(case["part"], refused.exception.part)
+
     def test_every_byte_of_a_receipt_counts(self):
         policy, good = GENESIS.policy, text("receipt.tlog-proof").encode()
         for at in range(len(good)):

@@ -39,7 +39,7 @@ type badReceipt struct {
 	File string     `json:"file"`
 }
 
-func (w *world) goodReceipt(name string, leaf uint64, nodes ...int) goodReceipt {
+func (w *world) goodReceipt(name string, leaf uint64, nodes ...string) goodReceipt {
 	w.t.Helper()
 	file := w.receipt(leaf, nodes...)
 	v, err := proof.VerifyProof(w.genesis.Policy(), file)
@@ -59,16 +59,16 @@ func (w *world) goodReceipt(name string, leaf uint64, nodes ...int) goodReceipt 
 func TestVectorsReceipts(t *testing.T) {
 	w := newWorld(t)
 	settlement := w.leafOf(fsm.KindSettlement)
-	first := w.goodReceipt("settlement, two of three cosigned", settlement, 0, 2)
+	first := w.goodReceipt("settlement, two of three cosigned", settlement, "node-a", "node-c")
 	first.Reading = w.readingNumbered(2).Identity().String()
 	cases := receiptsFile{Policy: string(w.genesis.Policy().Format()), Good: []goodReceipt{
 		first,
-		w.goodReceipt("baseline, all cosigned", w.leafOf(fsm.KindReading), 0, 1, 2),
-		w.goodReceipt("threshold command", w.leafOf(fsm.KindThreshold), 1, 2),
-		w.goodReceipt("first leaf, an entry header", 0, 0, 1),
-		w.goodReceipt("last leaf", w.cut.Size-1, 0, 1),
+		w.goodReceipt("baseline, all cosigned", w.leafOf(fsm.KindReading), "node-a", "node-b", "node-c"),
+		w.goodReceipt("threshold command", w.leafOf(fsm.KindThreshold), "node-b", "node-c"),
+		w.goodReceipt("first leaf, an entry header", 0, "node-a", "node-b"),
+		w.goodReceipt("last leaf", w.cut.Size-1, "node-a", "node-b"),
 	}}
-	good := w.receipt(settlement, 0, 2)
+	good := w.receipt(settlement, "node-a", "node-c")
 	for _, c := range badReceipts(w, settlement, string(good)) {
 		_, err := proof.VerifyProof(w.genesis.Policy(), []byte(c.File))
 		refused, ok := errors.AsType[*proof.Error](err)
@@ -118,7 +118,7 @@ func badReceipts(w *world, leaf uint64, good string) []badReceipt {
 		{"the log has not signed", proof.PartSignature, drop(note + 4)},
 		{"a cosignature changed", proof.PartSignature, replace(note+5, flipBase64(lines[note+5]))},
 		{"a cosignature is moved to another time", proof.PartSignature, replace(note+5, moved(w, lines[note+5]))},
-		{"one cosignature", proof.PartPolicy, string(w.receipt(leaf, 1))},
+		{"one cosignature", proof.PartPolicy, string(w.receipt(leaf, "node-b"))},
 		{"one cosignature twice", proof.PartPolicy, edit(func(l []string) []string { return append(l[:note+6:note+6], l[note+5]) })},
 		{"a stranger's in place of one", proof.PartPolicy, edit(func(l []string) []string {
 			key := keyOf("stranger")
@@ -161,7 +161,7 @@ func elsewhere(w *world, leaf uint64) string {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	p, err := proof.ParseProof(w.receipt(leaf, 0, 1))
+	p, err := proof.ParseProof(w.receipt(leaf, "node-a", "node-b"))
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -201,7 +201,13 @@ func (w *world) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
 
 func (w *world) tick() {
 	w.t.Helper()
-	e := &fsm.Entry{Cut: true}
+	w.tickCosigned(nil)
+}
+
+// tickCosigned lets a tick pass whose header carries cosignatures.
+func (w *world) tickCosigned(cosigned *fsm.Cosigned) {
+	w.t.Helper()
+	e := &fsm.Entry{Cut: true, Cosigned: cosigned}
 	for i := range w.genesis.Nodes[:2] {
 		s := fsm.Statement{Node: uint8(i), At: w.now}
 		v := w.machine.View()
@@ -285,8 +291,13 @@ func (w *world) checkpoint() proof.Checkpoint {
 	return proof.Checkpoint{Origin: w.genesis.Origin(), Size: w.cut.Size, Root: w.cut.Root}
 }
 
-// note signs the newest cut as the log and as some nodes, by their place in genesis.
-func (w *world) note(nodes ...int) []byte {
+// cosign is a node's cosignature on the newest cut.
+func (w *world) cosign(node string) proof.Cosignature {
+	return proof.Cosign(w.genesis.ClusterID()+"/"+node, keyOf(node+" cosigner"), uint64(w.now/1000), w.checkpoint())
+}
+
+// note signs the newest cut as the log and as some nodes.
+func (w *world) note(nodes ...string) []byte {
 	w.t.Helper()
 	log, err := w.genesis.OpenLogKey("node-a", seedOf("node-a sealing"))
 	if err != nil {
@@ -297,15 +308,14 @@ func (w *world) note(nodes ...int) []byte {
 		w.t.Fatal(err)
 	}
 	var cosignatures []proof.Cosignature
-	for _, i := range nodes {
-		n := w.genesis.Nodes[i]
-		cosignatures = append(cosignatures, proof.Cosign(w.genesis.CosignerName(n), keyOf(n.Name+" cosigner"), uint64(w.now/1000), w.checkpoint()))
+	for _, node := range nodes {
+		cosignatures = append(cosignatures, w.cosign(node))
 	}
 	return proof.Assemble(w.checkpoint(), line, cosignatures)
 }
 
 // receipt is the proof of a leaf under the newest cut.
-func (w *world) receipt(leaf uint64, nodes ...int) []byte {
+func (w *world) receipt(leaf uint64, nodes ...string) []byte {
 	w.t.Helper()
 	path, err := tlog.ProveRecord(int64(w.cut.Size), int64(leaf), w)
 	if err != nil {
