@@ -2,7 +2,9 @@ package fsm
 
 import "encoding/binary"
 
-// Kinds of due items. At one height they come in this order.
+// Kinds of due items. At one height they come in this order. An item is not taken out
+// before its height, whatever happened to what it is about: a closed reading's expiry
+// does nothing when it comes.
 const (
 	dueExpire  = 1 // a reading's time to find its quorum is over
 	dueClose   = 2 // a meter's cascade of closings goes on
