@@ -85,7 +85,7 @@ func nodejs() ([]string, func(time.Duration) []string, error) {
 func (p *program) start(line []string, input string, verb string, args ...string) (*exec.Cmd, *bytes.Buffer, *bytes.Buffer) {
 	line = append(append([]string{}, line...), verb, "--outbox", p.outbox)
 	switch verb {
-	case "send", "follow", "receipt", "get":
+	case "send", "follow", "receipt", "statement", "get":
 		line = append(line, "--genesis", p.rig.committee.File, "--key", p.key)
 	}
 	if verb == "verify" || verb == "get" { // which have no outbox
@@ -334,6 +334,7 @@ func TestExamplePrograms(t *testing.T) {
 	d.ready()
 	d.each("followed to their ends", (*program).follow)
 	d.each("receipts", (*program).receipt)
+	d.each("statements", (*program).statement)
 	d.each("an impostor", d.impostor)
 	d.each("a wrong clock, and the disk is lost", func(p *program) error { return d.loseDisk(p, halfHours, total) })
 	d.settleExamples()
@@ -409,6 +410,15 @@ func (p *program) receipt() error {
 		}
 	}
 	return nil
+}
+
+// statement demands that the cluster's sums are those of the outbox.
+func (p *program) statement() error {
+	out, err := p.run(0, "", "statement")
+	if err == nil && (!strings.Contains(out, ", which agrees\n") || strings.Contains(out, "net 0,")) {
+		err = fmt.Errorf("%s: %s", p.name, out)
+	}
+	return err
 }
 
 // impostor repeats what a node says of itself from under another TLS key. A program

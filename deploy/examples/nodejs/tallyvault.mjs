@@ -1651,7 +1651,34 @@ export class Gateway {
     }
     return { file, receipt };
   }
+
+  /**
+   * The provider's statement by the cluster, beside what this outbox knows: settled readings and their net.
+   *
+   * unknown are settlements of the statement, not released yet, that no reading here has led to.
+   */
+  async statement() {
+    const { keys } = await this.client.get("/v1/keys", { key: this.#key.id });
+    const provider = keys[0].principal;
+    const lines = [];
+    const query = { limit: 1000 };
+    let page;
+    do {
+      page = await this.client.get(`/v1/providers/${provider}/statement`, query);
+      lines.push(...page.lines);
+      query.after = page.next;
+    } while (page.next);
+    const known = new Map(this.outbox.readings().filter((r) => r.settlement !== null).map((r) => [`${r.market}/${r.settlement}`, r]));
+    const paid = [...known.values()].filter((r) => r.detail === "held" || r.detail === "released");
+    return {
+      provider, totals: page.totals, readings: paid.length, net: sum(paid.map((r) => r.net)),
+      unknown: lines.map((line) => `${line.market}/${line.number}`).filter((name) => !known.has(name)),
+    };
+  }
 }
+
+/** The sum of decimal strings. */
+const sum = (amounts) => String(amounts.reduce((total, amount) => total + BigInt(amount), 0n));
 
 /** Whether a stored envelope is still what was written. */
 function isSigned(envelope, keys) {
@@ -1676,17 +1703,18 @@ const HELP = `Meter readings for a Tallyvault committee.
 
   node tallyvault.mjs VERB [FLAGS]
 
-  add      store measurements: --meter M --register N [--measured-at TIME]; without --meter, JSON lines from standard input
-  send     send what is stored until all of it is decided: [--for SECONDS]
-  follow   ask what became of what was sent: [--for SECONDS] [--until-done]
-  run      store what comes as JSON lines on standard input, send and follow until it is told to stop: [--every SECONDS]
-  show     the fate of each reading: [--json]
-  retry    send a refused reading again, once its cause is gone: SEQ
-  prune    forget readings of which nothing more will come: --before TIME
-  receipt  fetch and verify the receipt of a reading: SEQ --out FILE [--chain FILE]
-  verify   verify receipt files, without a network: --genesis FILE [--chain FILE] | --policy FILE, FILE...
-  token    print a token for reading the API, for five minutes
-  get      read the API as the owner of a key: PATH
+  add        store measurements: --meter M --register N [--measured-at TIME]; without --meter, JSON lines from standard input
+  send       send what is stored until all of it is decided: [--for SECONDS]
+  follow     ask what became of what was sent: [--for SECONDS] [--until-done]
+  run        store what comes as JSON lines on standard input, send and follow until it is told to stop: [--every SECONDS]
+  show       the fate of each reading: [--json]
+  retry      send a refused reading again, once its cause is gone: SEQ
+  prune      forget readings of which nothing more will come: --before TIME
+  receipt    fetch and verify the receipt of a reading: SEQ --out FILE [--chain FILE]
+  statement  what the provider earned, beside what this outbox knows of it: [--json]
+  verify     verify receipt files, without a network: --genesis FILE [--chain FILE] | --policy FILE, FILE...
+  token      print a token for reading the API, for five minutes
+  get        read the API as the owner of a key: PATH
 
   --outbox FILE        the outbox (default: outbox.log)
   --genesis FILE       the cluster's signed genesis
@@ -1893,6 +1921,19 @@ const VERBS = {
     fs.writeFileSync(flags.out, file);
     if (flags.chain) fs.writeFileSync(flags.chain, (await gateway.client.get("/v1/policy", { format: "json" })).chain);
     sayReceipt(flags.out, receipt);
+    return 0;
+  }),
+
+  statement: (flags, rest, clock) => withGateway(flags, clock, async (gateway) => {
+    const said = await gateway.statement();
+    if (flags.json) {
+      print(JSON.stringify(said));
+      return 0;
+    }
+    print(`${said.provider}: ` + Object.entries(said.totals).map(([name, amount]) => `${name.replaceAll("_", " ")} ${amount}`).join(", "));
+    print(`this outbox: ${said.readings} readings paid for, net ${said.net}, which ` + (said.net === said.totals.credited
+      ? "agrees" : "differs: follow first; readings of another outbox and pruned ones are not known here"));
+    if (said.unknown.length) print(`settlements that this outbox does not know: ${said.unknown.join(", ")}`);
     return 0;
   }),
 

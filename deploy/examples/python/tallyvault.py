@@ -1469,6 +1469,27 @@ class Gateway:
         return file, receipt
 
 
+    def statement(self) -> dict[str, Any]:
+        """The provider's statement by the cluster, beside what this outbox knows: settled readings and their net.
+
+        unknown are settlements of the statement, not released yet, that no reading here has led to.
+        """
+        provider = self.client.get("/v1/keys", key=self._key.id)["keys"][0]["principal"]
+        lines, query = [], {"limit": 1000}
+        while True:
+            page = self.client.get(f"/v1/providers/{provider}/statement", **query)
+            lines += page["lines"]
+            if not page.get("next"):
+                break
+            query["after"] = page["next"]
+        known = {(row.market, row.settlement): row for row in self.outbox.readings("settlement IS NOT NULL")}
+        paid = [row for row in known.values() if row.detail in ("held", "released")]
+        return {
+            "provider": provider, "totals": page["totals"], "readings": len(paid), "net": str(sum(int(row.net or 0) for row in paid)),
+            "unknown": [f"{line['market']}/{line['number']}" for line in lines if (line["market"], line["number"]) not in known],
+        }
+
+
 def _words(refused: Refused) -> str:
     values = ", ".join(f"{name} {value}" for name, value in refused.fields.items())
     return (refused.cause or refused.detail) + (f" ({values})" if values else "")
@@ -1524,6 +1545,8 @@ def _parser() -> argparse.ArgumentParser:
     receipt.add_argument("seq", type=int)
     receipt.add_argument("--out", required=True, metavar="FILE", help="where the receipt file goes")
     receipt.add_argument("--chain", metavar="FILE", help="where the policy chain goes, for verifying offline after a change of the committee")
+    statement = verb("statement", "what the provider earned, beside what this outbox knows of it", outbox=True, cluster=True)
+    statement.add_argument("--json", action="store_true")
     verify = verb("verify", "verify receipt files; asks no network")
     verify.add_argument("--genesis", metavar="FILE")
     verify.add_argument("--genesis-hash", metavar="HEX", help="its SHA-256, if you have it by another way")
@@ -1648,6 +1671,21 @@ def _receipt(args: argparse.Namespace, clock: Clock) -> int:
     return 0
 
 
+def _statement(args: argparse.Namespace, clock: Clock) -> int:
+    with _gateway(args, clock) as gateway:
+        said = gateway.statement()
+    if args.json:
+        print(_compact(said))
+        return 0
+    print(said["provider"] + ": " + ", ".join(f"{name.replace('_', ' ')} {amount}" for name, amount in said["totals"].items()))
+    print(f"this outbox: {said['readings']} readings paid for, net {said['net']}, which " + (
+        "agrees" if said["net"] == said["totals"]["credited"] else
+        "differs: follow first; readings of another outbox and pruned ones are not known here"))
+    if said["unknown"]:
+        print("settlements that this outbox does not know: " + ", ".join(said["unknown"]))
+    return 0
+
+
 def _verify(args: argparse.Namespace, clock: Clock) -> int:
     if (args.genesis is None) == (args.policy is None):
         raise Error("give --genesis, or --policy")
@@ -1694,7 +1732,7 @@ def _say(text: str) -> None:
 
 
 _VERBS = {"add": _add, "send": _send, "follow": _follow, "run": _run, "show": _show, "retry": _retry, "prune": _prune,
-          "receipt": _receipt, "verify": _verify, "token": _token, "get": _get}
+          "receipt": _receipt, "statement": _statement, "verify": _verify, "token": _token, "get": _get}
 
 
 def main(arguments: Sequence[str] | None = None, clock: Clock | None = None) -> int:
