@@ -85,6 +85,8 @@ func (a *Agent) Run(ctx context.Context) error {
 	if a.oracle = a.askOracle(ctx); ctx.Err() != nil {
 		return nil
 	}
+	// From here on events are news; what is there already, the watchers ask for.
+	leaf := a.askLeaf(ctx)
 	var past []Decision
 	if a.config.Decisions != nil {
 		var err error
@@ -99,8 +101,10 @@ func (a *Agent) Run(ctx context.Context) error {
 			agent: a, market: market, lane: strconv.Itoa(i), said: map[uint64]ballot{},
 			judge: NewJudge(a.config.Policy, a.library.Books()),
 			log:   a.config.Logger.With("market", market, "oracle_key", a.signer.KeyID().String()),
+			news:  newNews(),
 		}
 		w.recall(past)
+		parts.Go(func() { w.follow(ctx, leaf) })
 		parts.Go(func() { w.run(ctx) })
 	}
 	parts.Wait()
@@ -124,22 +128,43 @@ func (a *Agent) Ready() error {
 }
 
 // askOracle asks whose the key is, to know its earlier votes when it sees them.
-func (a *Agent) askOracle(ctx context.Context) string {
-	for ctx.Err() == nil {
+func (a *Agent) askOracle(ctx context.Context) (oracle string) {
+	a.insist(ctx, "whose the oracle's key is", func() error {
 		var keys api.Keys
 		err := a.config.Client.Get(ctx, "/v1/keys", url.Values{"key": {a.signer.KeyID().String()}}, &keys)
-		if err == nil && len(keys.Keys) == 1 {
-			return keys.Keys[0].Principal
+		if err == nil && len(keys.Keys) != 1 {
+			return errors.New("the cluster does not know the key")
 		}
 		if err == nil {
-			err = errors.New("the cluster does not know the key")
+			oracle = keys.Keys[0].Principal
+		}
+		return err
+	})
+	return oracle
+}
+
+// askLeaf asks for the last leaf of the journal.
+func (a *Agent) askLeaf(ctx context.Context) (leaf uint64) {
+	a.insist(ctx, "how far the journal is", func() error {
+		status, err := a.config.Client.Status(ctx)
+		leaf = max(uint64(status.TreeSize), 1) - 1
+		return err
+	})
+	return leaf
+}
+
+// insist asks again until there is an answer or ctx ends.
+func (a *Agent) insist(ctx context.Context, what string, ask func() error) {
+	for ctx.Err() == nil {
+		err := ask()
+		if err == nil {
+			return
 		}
 		if ctx.Err() == nil {
-			a.config.Logger.Warn("the oracle agent is waiting", "for", "whose the oracle's key is", "error", err)
+			a.config.Logger.Warn("the oracle agent is waiting", "for", what, "error", err)
 			sleep(ctx, pauseOnError)
 		}
 	}
-	return ""
 }
 
 // watcher attests in one market, on a lane of its own.
@@ -149,6 +174,7 @@ type watcher struct {
 	lane   string
 	log    *slog.Logger
 	judge  *Judge
+	news   *news
 
 	caughtUp bool              // with what was live when the agent was started
 	cursor   uint64            // number of the last reading looked at
@@ -171,6 +197,7 @@ func (w *watcher) recall(past []Decision) {
 
 func (w *watcher) run(ctx context.Context) {
 	for ctx.Err() == nil {
+		w.await(ctx)
 		if err := w.step(ctx); err != nil && ctx.Err() == nil {
 			w.agent.metrics.troubles.WithLabelValues(w.market).Inc()
 			w.log.Warn("the oracle agent is waiting", "error", err)
@@ -183,9 +210,13 @@ func (w *watcher) run(ctx context.Context) {
 // cursor moves on only when the page's attestations are decided, so that nothing is
 // left out because a node was down.
 func (w *watcher) step(ctx context.Context) error {
-	page, err := w.fetch(ctx)
-	if err != nil || len(page)+len(w.waiting) == 0 {
+	page, last, err := w.fetch(ctx)
+	if err != nil {
 		return err
+	}
+	if len(page)+len(w.waiting) == 0 {
+		w.cursor = max(w.cursor, last)
+		return nil
 	}
 	if err := w.learnMeters(ctx, page); err != nil {
 		return err
@@ -228,7 +259,7 @@ func (w *watcher) passed(readings, page, waiting []api.Reading) {
 	}
 	w.waiting = waiting
 	if len(page) > 0 {
-		w.cursor = uint64(page[len(page)-1].Number)
+		w.cursor = max(w.cursor, uint64(page[len(page)-1].Number))
 	}
 	// What was said before a restart and is not live any more comes never again.
 	maps.DeleteFunc(w.said, func(number uint64, _ ballot) bool { return number <= w.cursor })
@@ -236,30 +267,39 @@ func (w *watcher) passed(readings, page, waiting []api.Reading) {
 	w.agent.metrics.waiting.WithLabelValues(w.market).Set(float64(len(waiting)))
 }
 
-// fetch waits for readings beyond the cursor. Any node's state will do, since an
-// attestation names by hash what it is about; but until the agent has caught up, the
-// pages must show all that this oracle said before it was restarted.
-func (w *watcher) fetch(ctx context.Context) ([]api.Reading, error) {
-	consistency := "stale"
+// fetch asks for readings beyond the cursor, and for the number of the newest of all.
+// Any node's state will do, since an attestation names by hash what it is about; but
+// until the agent has caught up, the pages must show all that this oracle said before
+// it was restarted.
+func (w *watcher) fetch(ctx context.Context) (page []api.Reading, last uint64, err error) {
+	query := url.Values{
+		"market": {w.market}, "after": {strconv.FormatUint(w.cursor, 10)}, "limit": {strconv.Itoa(pageSize)}, "consistency": {"stale"},
+	}
 	if !w.caughtUp {
-		consistency = "linearizable"
+		query.Set("consistency", "linearizable")
+	} else if wait := w.patience(); wait > 0 {
+		query.Set("wait", strconv.Itoa(wait))
 	}
-	wait := pollSeconds
-	if len(w.waiting) > 0 {
-		wait = waitingSeconds
+	var list api.Readings
+	if err := w.agent.config.Client.Get(ctx, "/v1/readings", query, &list); err != nil {
+		return nil, 0, fmt.Errorf("asking for readings: %w", err)
 	}
-	var page api.Readings
-	err := w.agent.config.Client.Get(ctx, "/v1/readings", url.Values{
-		"market": {w.market}, "after": {strconv.FormatUint(w.cursor, 10)}, "limit": {strconv.Itoa(pageSize)},
-		"wait": {strconv.Itoa(wait)}, "consistency": {consistency},
-	}, &page)
-	if err != nil {
-		return nil, fmt.Errorf("asking for readings: %w", err)
-	}
-	w.caughtUp = w.caughtUp || len(page.Readings) < pageSize
+	w.caughtUp = w.caughtUp || len(list.Readings) < pageSize
 	w.agent.hear(w.market)
-	w.agent.metrics.newest.WithLabelValues(w.market).Set(float64(page.Last))
-	return page.Readings, nil
+	w.agent.metrics.newest.WithLabelValues(w.market).Set(float64(list.Last))
+	return list.Readings, uint64(list.Last), nil
+}
+
+// patience is for how many seconds a node may hold an empty answer back: where
+// nothing has told of a reading, or what was told of has not come to that node.
+func (w *watcher) patience() int {
+	switch {
+	case !w.news.due(w.cursor):
+		return 0
+	case len(w.waiting) > 0:
+		return waitingSeconds
+	}
+	return pollSeconds
 }
 
 func (a *Agent) hear(market string) {

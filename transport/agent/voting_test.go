@@ -19,7 +19,7 @@ func reading(number uint64, register uint64, measuredAt int64, votes ...api.Vote
 
 func watcherBy(p Policy) *watcher {
 	a := &Agent{config: Config{Policy: p}, oracle: "me", metrics: newMetrics(nil)}
-	return &watcher{agent: a, market: "energy", judge: NewJudge(p, nil), said: map[uint64]ballot{}, log: slog.New(slog.DiscardHandler)}
+	return &watcher{agent: a, market: "energy", judge: NewJudge(p, nil), said: map[uint64]ballot{}, news: newNews(), log: slog.New(slog.DiscardHandler)}
 }
 
 func watcherWith(limit uint64) *watcher {
