@@ -10,6 +10,11 @@
 // no opinion on are left out of the ranges it attests to. Every rejection is
 // logged with its [Reason], what was found, the limit and the rule's number.
 //
+// That there are new readings it hears from the events of the journal (/v1/events),
+// which the client takes up again at another node where a stream ends. The readings
+// themselves it then asks for, as many as there are at once. Where no node tells
+// events it asks again and again; and every half minute in any case.
+//
 // # Saying nothing twice
 //
 // A different second vote on a reading is an equivocation, and evidence of it is
