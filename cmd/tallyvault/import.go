@@ -50,6 +50,9 @@ Exit status 0 says that all readings are in, 1 that some were refused or not sen
 			&cli.StringSliceFlag{Name: "meter", Usage: "`NAME[=ID]` of a meter in the file, and its id in the cluster; repeatable (default: all meters)"},
 			&cli.BoolFlag{Name: "strict", Usage: "stop at the first row that cannot be used"},
 			&cli.BoolFlag{Name: "dry-run", Usage: "show what would be sent, and send nothing"},
+			&cli.StringFlag{Name: "meters-out", Usage: "with --dry-run: write the `FILE` that meter register --file takes, for --provider and --payer"},
+			&cli.StringFlag{Name: "provider", Usage: "with --meters-out: `NAME` of who submits the readings and is paid"},
+			&cli.StringFlag{Name: "payer", Usage: "with --meters-out: `NAME` of who pays"},
 			&cli.BoolFlag{Name: "rebase-time", Usage: "move all times by whole days to just before the cluster's founding, where genesis says the profile demo"},
 			&cli.StringFlag{Name: "rebase-until", Usage: "with --rebase-time, the `TIME` that becomes the day of the founding, for files that overlap (default: the file's last)"},
 			&cli.StringFlag{Name: "clock-sync", Value: "unstated", Usage: "what the readings say of the meters' clocks"},
@@ -70,6 +73,14 @@ func importFile(c *cli.Context) error {
 			return err
 		}
 	}
+	if c.IsSet("meters-out") {
+		if !c.Bool("dry-run") {
+			return usage("--meters-out is for --dry-run")
+		}
+		if err := demand(c, "provider", "payer"); err != nil {
+			return err
+		}
+	}
 	for _, name := range []string{"clock-sync", "meter-status"} {
 		if intervals.QualityWord(c.String(name)) != c.String(name) {
 			return usage("--%s %q: want up to 32 lower-case letters, digits, - _ and ., a letter first", name, c.String(name))
@@ -79,7 +90,6 @@ func importFile(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	tellProblems(c, file.Summary)
 	named, err := chosen(c, file)
 	if err != nil {
 		return err
@@ -90,6 +100,11 @@ func importFile(c *cli.Context) error {
 	}
 	if err := rebase(c, g, &file); err != nil {
 		return err
+	}
+	if c.IsSet("meters-out") {
+		if err := writeMeters(c, named, file); err != nil {
+			return err
+		}
 	}
 	if g == nil {
 		return showPlan(c, newImported(file, named, nil))

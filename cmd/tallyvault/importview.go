@@ -207,22 +207,6 @@ func (i imported) wrong() []string {
 	return list
 }
 
-// maxTold is how many problems are told to people; the rest is in --json.
-const maxTold = 20
-
-// tellProblems names what the file has that could not be used.
-func tellProblems(c *cli.Context, s intervals.Summary) {
-	for _, e := range s.Errors[:min(len(s.Errors), maxTold)] {
-		tell(c, "not used: %s\n", e)
-	}
-	if more := s.Skipped - maxTold; more > 0 {
-		tell(c, "not used: %d more; --json lists the first %d\n", more, intervals.MaxLineErrors)
-	}
-	for _, i := range s.Ignored[:min(len(s.Ignored), maxTold)] {
-		tell(c, "not energy: %s: %s (%d values)\n", i.Name, i.Why, i.Values)
-	}
-}
-
 // showPlan is the whole output of a dry run.
 func showPlan(c *cli.Context, i imported) error {
 	if c.Bool("json") {

@@ -50,9 +50,29 @@ func readIntervals(c *cli.Context, path string, limit intervals.Limit) (interval
 	}
 	file, err := meterdata.ReadFile(path, format, options)
 	if err != nil {
+		if file.Summary.Skipped > 1 { // The error names the first.
+			tellProblems(c, file.Summary)
+		}
 		return file, fmt.Errorf("%s: %w", path, err)
 	}
+	tellProblems(c, file.Summary)
 	return file, nil
+}
+
+// maxTold is how many problems are told to people; import's --json has the rest.
+const maxTold = 20
+
+// tellProblems names what the file has that could not be used.
+func tellProblems(c *cli.Context, s intervals.Summary) {
+	for _, e := range s.Errors[:min(len(s.Errors), maxTold)] {
+		tell(c, "not used: %s\n", e)
+	}
+	if more := s.Skipped - maxTold; more > 0 {
+		tell(c, "not used: %d more\n", more)
+	}
+	for _, i := range s.Ignored[:min(len(s.Ignored), maxTold)] {
+		tell(c, "not energy: %s: %s (%d values)\n", i.Name, i.Why, i.Values)
+	}
 }
 
 // csvOptions turns the flags into options.
