@@ -60,7 +60,7 @@ Exit status 0 says that all readings are in, 1 that some were refused or not sen
 			&cli.DurationFlag{Name: "room", Value: 10 * time.Minute, Usage: "how long to wait for the cluster to close readings, where it takes no more"},
 			keyFlag("the provider"), jsonFlag(), waitFinalFlag(),
 		), clusterFlags()...),
-		Action: func(c *cli.Context) error { return importFile(c) },
+		Action: importFile,
 	}
 }
 

@@ -15,25 +15,6 @@ import (
 // sampleRecords is how many records are looked at to tell columns of numbers.
 const sampleRecords = 50
 
-// Read reads a whole CSV file and returns its points in time order over all
-// meters (at equal times by meter), each meter's baseline first, and what became
-// of the file's rows.
-func Read(input io.Reader, o Options) ([]Point, Summary, error) {
-	c, err := NewCollector(o)
-	if err != nil {
-		return nil, Summary{}, err
-	}
-	if err := c.CSV(input); err != nil {
-		return nil, c.summary, err
-	}
-	f, err := c.Finish()
-	if err != nil {
-		return nil, f.Summary, err
-	}
-	points, err := f.Points(c.options.Decimals)
-	return points, f.Summary, err
-}
-
 // Points are the registers of all meters, in time order over all meters and at
 // equal times by meter.
 func (f File) Points(decimals int) ([]Point, error) {

@@ -34,7 +34,7 @@ type File struct {
 	Summary Summary
 }
 
-// Series are the interval values of one meter in order of time.
+// Series are the interval values of one meter in order of time, one at least.
 type Series struct {
 	ID, Name  string
 	Direction Direction
@@ -50,12 +50,6 @@ type span struct {
 	value              decimal
 	quality            uint16
 }
-
-// Rows is how many interval values there are, one at least.
-func (s Series) Rows() int { return len(s.spans) }
-
-// Start is where the first interval begins, in unix ms.
-func (s Series) Start() int64 { return s.spans[0].start }
 
 // Points are the registers of a meter that counts 10^-decimals kWh: the baseline
 // and the exact sum behind each interval, rounded down.

@@ -44,7 +44,7 @@ func content(t *testing.T, name string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer archive.Close()
+	t.Cleanup(func() { _ = archive.Close() })
 	part, err := archive.File[0].Open()
 	if err != nil {
 		t.Fatal(err)

@@ -266,8 +266,8 @@ func FuzzRead(f *testing.F) {
 		}
 		for _, s := range file.Series {
 			points, err := s.Points(3)
-			if err != nil || len(points) != s.Rows()+1 {
-				t.Fatalf("%d points of %d rows: %v", len(points), s.Rows(), err)
+			if err != nil || len(points) < 2 {
+				t.Fatalf("%d points of %s: %v", len(points), s.Name, err)
 			}
 			for i := 1; i < len(points); i++ {
 				if points[i].MeasuredAt <= points[i-1].MeasuredAt || points[i].Since < points[i-1].MeasuredAt || points[i].Register < points[i-1].Register {
