@@ -554,15 +554,16 @@ func (d *drill) count(dir string) error {
 			return err
 		}
 		o, err := fsm.ParseOutcome(record)
-		if body, ok := c.Body().(*fsm.SubmitReading); err == nil && ok {
-			if o.Refusal != nil {
-				refused[o.Refusal.Code]++
-				return nil
-			}
+		if err != nil {
+			return err
+		}
+		if body, ok := c.Body().(*fsm.SubmitReading); ok && o.Refusal == nil {
 			at := measured{body.Meter, body.MeasuredAt}
 			taken[at] = append(taken[at], body.Register)
+		} else if ok {
+			refused[o.Refusal.Code]++
 		}
-		return err
+		return nil
 	})
 	if err != nil {
 		return err

@@ -44,6 +44,7 @@ import http from "node:http";
 import https from "node:https";
 import net from "node:net";
 import path from "node:path";
+import readline from "node:readline";
 import tls from "node:tls";
 import { setTimeout as sleep } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
@@ -1824,14 +1825,18 @@ function plain(r) {
   };
 }
 
-async function* linesOf(stream) {
-  let rest = "";
-  for await (const part of stream.setEncoding("utf8")) {
-    const lines = (rest + part).split("\n");
-    rest = lines.pop();
-    yield* lines;
+/** The measurements that come as lines; what is wrong with a line goes to complain. */
+async function* measurementsIn(stream, market, complain) {
+  let number = 0;
+  for await (const line of readline.createInterface({ input: stream, crlfDelay: Infinity })) {
+    number++;
+    if (line.trim() === "") continue;
+    try {
+      yield measurementIn(line, number, market);
+    } catch (wrong) {
+      complain(wrong);
+    }
   }
-  if (rest) yield rest;
 }
 
 const VERBS = {
@@ -1843,7 +1848,8 @@ const VERBS = {
       const at = flags["measured-at"];
       measurements.push({ market: flags.market, meter: flags.meter, register: flags.register, measuredAt: at && timeOf(at) });
     } else {
-      for await (const line of linesOf(process.stdin)) measurements.push(measurementIn(line, measurements.length + 1, flags.market));
+      const complain = (wrong) => { throw wrong; };
+      for await (const measurement of measurementsIn(process.stdin, flags.market, complain)) measurements.push(measurement);
     }
     const seqs = withOutbox(flags, clock, (outbox) => outbox.addAll(measurements));
     say(`stored ${seqs.length}` + (seqs.length === 1 ? `: reading ${seqs[0]}` : ""));
@@ -1870,14 +1876,16 @@ const VERBS = {
 
   run: (flags, rest, clock) => withGateway(flags, clock, async (gateway) => {
     const every = secondsOf(flags.every, 10);
+    const complain = (wrong) => {
+      if (!(wrong instanceof TallyvaultError)) throw wrong;
+      say(wrong.message);
+    };
     (async () => {
-      let number = 0;
-      for await (const line of linesOf(process.stdin)) {
+      for await (const measurement of measurementsIn(process.stdin, flags.market, complain)) {
         try {
-          gateway.outbox.add(measurementIn(line, ++number, flags.market));
+          gateway.outbox.add(measurement);
         } catch (wrong) {
-          if (!(wrong instanceof TallyvaultError)) throw wrong;
-          say(wrong.message);
+          complain(wrong);
         }
       }
     })();

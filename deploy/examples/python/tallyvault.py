@@ -1580,12 +1580,16 @@ def _add(args: argparse.Namespace, clock: Clock) -> int:
         rows.append((args.market, args.meter, args.register, args.measured_at, "ntp", "ok"))
     else:
         for number, line in enumerate(sys.stdin, 1):
+            if not line.strip():
+                continue
             try:
                 m = _json(line)
                 at = m.get("measured_at")
                 rows.append((m.get("market", args.market), _string(m["meter"]), int(m["register"]), at if at is None else _time(str(at)),
                              m.get("clock_sync", "ntp"), m.get("meter_status", "ok")))
-            except (ValueError, KeyError, TypeError, AttributeError) as wrong:
+            except KeyError as wrong:
+                raise Error(f"line {number}: {wrong} is missing") from wrong
+            except (ValueError, TypeError, AttributeError) as wrong:
                 raise Error(f'line {number}: want {{"meter": ..., "register": ..., "measured_at": ...}}: {wrong}') from wrong
     outbox = Outbox(args.outbox, clock)
     seqs = outbox.add_all(rows)

@@ -8,8 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/cloudflare/circl/sign/ed25519"
-
 	"github.com/tallyvault/tallyvault/fsm"
 	"github.com/tallyvault/tallyvault/fsm/proof"
 )
@@ -157,7 +155,7 @@ func elsewhere(w *world, leaf uint64) string {
 	}
 	cp := w.checkpoint()
 	cp.Origin = strings.Repeat("0", 32) + "/0"
-	line, err := proof.SignLog(cp.Origin, ed25519.PrivateKey(log), cp)
+	line, err := proof.SignLog(cp.Origin, log, cp)
 	if err != nil {
 		w.t.Fatal(err)
 	}
