@@ -36,7 +36,7 @@
 // and strace, interfere with the disks. Where any of it cannot be had, the tests
 // concerned are skipped and say so.
 //
-//	go test ./cmd/internal/faults              a short part, half a minute
+//	go test ./cmd/internal/faults              a short part, a minute
 //	go test ./cmd/internal/faults -full        every fault, some minutes
 //	make soak T=20m                            one after the other, for that long
 //
