@@ -57,7 +57,7 @@ func TestVectorsKeys(t *testing.T) {
 			PayloadType: genesis.PossessionPayloadType, Payload: string(strict.Encode(possession)), Signature: hex.EncodeToString(proof[:]),
 		}))
 	}
-	for _, n := range []string{"node-a", "node-b", "node-c"} {
+	for _, n := range []string{"node-a", "node-b", "node-c", "node-d"} { // the last joins in chain.json
 		keys.Good = append(keys.Good, personOf(n, "node", nil), personOf(n+" cosigner", "cosigner", nil))
 	}
 	good := keyFile("sunny")
