@@ -34,6 +34,7 @@ var tags = []*huma.Tag{
 	{Name: "money", Description: "Settlements and accounts"},
 	{Name: "evidence", Description: "What verifies offline"},
 	{Name: "events", Description: "What happens, as it happens"},
+	{Name: "explain", Description: "What something waits for, and who can act"},
 	{Name: "keys", Description: "Keys and their nonce lanes"},
 	{Name: "cluster", Description: "The committee and the node that answers"},
 	{Name: "documents", Description: "The API's own description"},

@@ -50,6 +50,8 @@ func (p *plan) shape() *Shape {
 	switch p.kind {
 	case kindOptional:
 		return p.elem.shape()
+	case kindString:
+		s.Form = FormString
 	case kindBool:
 		s.Form = FormBool
 	case kindNumber:

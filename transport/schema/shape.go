@@ -45,6 +45,8 @@ func Of(shape *strict.Shape) *Schema {
 
 func bare(shape *strict.Shape) *Schema {
 	switch shape.Form {
+	case strict.FormString:
+		return &Schema{Type: "string"}
 	case strict.FormBool:
 		return &Schema{Type: "boolean"}
 	case strict.FormNumber:
@@ -66,7 +68,7 @@ func bare(shape *strict.Shape) *Schema {
 	case strict.FormObject:
 		return object(shape)
 	}
-	return &Schema{Type: "string"}
+	panic(fmt.Sprintf("schema: form %d", shape.Form))
 }
 
 func object(shape *strict.Shape) *Schema {
