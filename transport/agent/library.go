@@ -38,7 +38,8 @@ type shelf struct {
 	book  *Book     // nil until it was read
 	since time.Time // when it was read, or said to be unchanged
 
-	known version // of the book
+	known  version // of the book
+	failed bool    // the last look at it, as was logged
 }
 
 // version is what a source says about what it has, for the next question.
@@ -81,13 +82,25 @@ func (l *Library) Run(ctx context.Context) {
 					return
 				case <-every.C:
 				}
-				if err := l.read(ctx, s); err != nil && ctx.Err() == nil {
-					l.log.Warn("a reference cannot be read", "reference", s.name, "error", err)
+				err := l.read(ctx, s)
+				if ctx.Err() == nil {
+					l.tell(s, err)
 				}
 			}
 		})
 	}
 	readers.Wait()
+}
+
+// tell logs that a reference cannot be read, or can be again, once each.
+func (l *Library) tell(s *shelf, err error) {
+	switch failed := s.failed; {
+	case err != nil && !failed:
+		l.log.Warn("a reference cannot be read", "reference", s.name, "error", err)
+	case err == nil && failed:
+		l.log.Info("a reference can be read again", "reference", s.name)
+	}
+	s.failed = err != nil
 }
 
 // Books are the references that may be used now.

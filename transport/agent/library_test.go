@@ -209,6 +209,18 @@ func TestLibraryReadsFiles(t *testing.T) {
 	}
 }
 
+// Whoever reads the log hears of a failure once, and of its end.
+func TestFailingReferencesAreToldOnce(t *testing.T) {
+	var said strings.Builder
+	l := NewLibrary(Policy{References: map[string]Source{"r": {File: "x"}}}, slog.New(slog.NewTextHandler(&said, nil)))
+	for _, err := range []error{nil, os.ErrNotExist, os.ErrNotExist, nil, nil, os.ErrNotExist} {
+		l.tell(l.shelves["r"], err)
+	}
+	if text := said.String(); strings.Count(text, "cannot be read") != 2 || strings.Count(text, "read again") != 1 {
+		t.Errorf("said %s", text)
+	}
+}
+
 func TestReferences(t *testing.T) {
 	start := int64(1768010400000)
 	book := &Book{rows: map[string][]Register{"m": {{500, start}, {1500, start + hourMs}}, "sun": {{0, start}, {200, start + hourMs}}}}
