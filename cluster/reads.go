@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/tallyvault/tallyvault/cluster/journal"
@@ -136,6 +137,20 @@ func (n *Node) FinalSize() uint64 { return n.finality.published.Newest().Size }
 // Cosigners are the short names of those who cosigned the newest published
 // checkpoint.
 func (n *Node) Cosigners() []string { return n.finality.published.Newest().Cosigners }
+
+// CheckpointAt is the newest cosigner's time on the newest published checkpoint, unix
+// ms; 0 before the first.
+func (n *Node) CheckpointAt() int64 {
+	_, lines, _ := strings.Cut(string(n.Checkpoint()), "\n\n")
+	var newest uint64
+	for line := range strings.Lines(lines) {
+		// The note was verified when it was published. Its first line is the log's.
+		if c, err := proof.ParseCosignature(line); err == nil {
+			newest = max(newest, c.Time)
+		}
+	}
+	return int64(newest) * 1000
+}
 
 // WaitApplied waits until this node has applied the entry of that number.
 func (n *Node) WaitApplied(ctx context.Context, entry uint64) error {

@@ -44,6 +44,9 @@ func (n *Node) hearTime(a *applied) {
 	}
 }
 
+// Clock is this node's own clock, right or wrong.
+func (n *Node) Clock() time.Time { return n.config.Clock() }
+
 // Time is this node's clock, held to the committee's as far as it was heard: at least
 // what the newest tick stated and what has passed since, and at most the allowance
 // more. A node that has heard no tick since it started has only its own.

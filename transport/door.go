@@ -69,6 +69,7 @@ type Door struct {
 	page     func() (reference.Page, error) // the same
 	streams  streams
 	times    eventTimes
+	started  time.Time
 	stop     chan struct{} // closed when Run is asked to end: waits end early
 }
 
@@ -132,6 +133,7 @@ func newDoor(c Config) *Door {
 		mux:     http.NewServeMux(),
 		streams: streams{byAddress: map[netip.Prefix]int{}},
 		times:   usualTimes,
+		started: time.Now(),
 		stop:    make(chan struct{}),
 	}
 	if c.Genesis != nil {

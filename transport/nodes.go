@@ -9,6 +9,8 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/tallyvault/tallyvault/cluster"
+	"github.com/tallyvault/tallyvault/cluster/diskspace"
+	"github.com/tallyvault/tallyvault/fsm"
 	"github.com/tallyvault/tallyvault/transport/api"
 )
 
@@ -71,7 +73,13 @@ func (d *Door) status(s state, _ Reader, _ *localInput) (api.Status, error) {
 		Height: api.Uint64(s.Height()), Epoch: api.Uint64(s.Epoch()), Now: s.Now(),
 		TreeSize: api.Uint64(s.TreeSize()), FinalSize: api.Uint64(s.finalSize), Lag: api.Uint64(node.Lag),
 		Alarms: append(append([]string{}, node.Alarms...), node.LocalAlarms...), Peers: []api.Peer{},
-		Cosigners: d.config.Node.Cosigners(),
+		Cosigners: d.config.Node.Cosigners(), CosignersNeeded: s.K(), CheckpointAt: d.config.Node.CheckpointAt(),
+		Clock: d.config.Node.Clock().UnixMilli(), StartedAt: d.started.UnixMilli(), Disk: d.disk(),
+	}
+	for _, m := range s.Members() {
+		if m.Standing() == fsm.Active {
+			out.Nodes++
+		}
 	}
 	if err := d.config.Node.Ready(); err != nil {
 		out.Ready, out.Reasons = false, reasonsOf(err)
@@ -86,6 +94,16 @@ func (d *Door) status(s state, _ Reader, _ *localInput) (api.Status, error) {
 		})
 	}
 	return out, nil
+}
+
+// disk asks for the room left, nil where the system does not say. It may hang with the
+// disk, and then this request with it.
+func (d *Door) disk() *api.Disk {
+	space, err := diskspace.Of(d.config.Dir)
+	if err != nil || space.Total == 0 {
+		return nil
+	}
+	return &api.Disk{FileSystem: space.FileSystem, Free: api.Uint64(space.Free), Total: api.Uint64(space.Total)}
 }
 
 func reasonsOf(err error) []string {

@@ -61,7 +61,11 @@ func dial(c *cli.Context, key *keyfile.Key) (*client.Client, error) {
 
 // dialURLs makes a client for some of the cluster's nodes; none are all.
 func dialURLs(c *cli.Context, urls []string, key *keyfile.Key) (*client.Client, error) {
-	config := client.Config{URLs: urls}
+	return dialWith(c, client.Config{URLs: urls}, key)
+}
+
+func dialWith(c *cli.Context, config client.Config, key *keyfile.Key) (*client.Client, error) {
+	urls := config.URLs
 	if c.IsSet("genesis") {
 		g, err := readGenesis(c)
 		if err != nil {

@@ -74,8 +74,22 @@ type Status struct {
 	FinalSize Uint64   `json:"final_size" doc:"leaves under a checkpoint that k nodes cosigned"`
 	Cosigners []string `json:"cosigners" doc:"the nodes that cosigned that checkpoint"`
 	Lag       Uint64   `json:"lag" doc:"entries committed but not yet applied here"`
-	Alarms    []string `json:"alarms"`
+	Alarms    []string `json:"alarms" doc:"see runbooks/alarms.md"`
 	Peers     []Peer   `json:"peers"`
+
+	Nodes           int   `json:"nodes" doc:"active nodes of the committee; a majority of them commits"`
+	CosignersNeeded int   `json:"cosigners_needed" doc:"k: how many must cosign a checkpoint"`
+	CheckpointAt    int64 `json:"checkpoint_at" doc:"newest cosignature on the newest checkpoint, unix ms by its cosigner's clock; 0 if there is none"`
+	Clock           int64 `json:"clock" doc:"this machine's own clock, unix ms"`
+	StartedAt       int64 `json:"started_at" doc:"when this process began, unix ms by its clock"`
+	Disk            *Disk `json:"disk,omitempty" doc:"of the data directory, where the system can be asked"`
+}
+
+// Disk is the room on the file system of a data directory.
+type Disk struct {
+	FileSystem string `json:"file_system"`
+	Free       Uint64 `json:"free" doc:"bytes"`
+	Total      Uint64 `json:"total" doc:"bytes"`
 }
 
 // Peer is what another node last said of itself to the answering node.

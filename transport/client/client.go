@@ -51,6 +51,9 @@ type Config struct {
 	// Clock tells the time, which nodes then correct; see [Client.Now]. Default
 	// time.Now.
 	Clock func() time.Time
+	// OneRound makes a read end when no node could answer, where it would be tried again
+	// until its context ends: for whoever wants to know how a node is doing.
+	OneRound bool
 }
 
 // Client sends commands to and reads from a cluster. It is safe for concurrent use.

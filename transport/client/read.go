@@ -57,7 +57,7 @@ func (c *Client) GetBytes(ctx context.Context, path string, query url.Values) ([
 				last = t.answer.problem
 			}
 		}
-		if !pause(ctx, round, asked) {
+		if c.config.OneRound || !pause(ctx, round, asked) {
 			return nil, fmt.Errorf("%w: %w", ErrUnavailable, last)
 		}
 	}

@@ -6,29 +6,17 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/tallyvault/tallyvault/cluster/diskspace"
 )
 
-// Types of file systems as Linux numbers them.
-const (
-	magicTmpfs = 0x01021994
-	magicRamfs = 0x858458f6
-)
-
-var fileSystems = map[uint32]string{
-	magicTmpfs: "tmpfs", magicRamfs: "ramfs", 0xef53: "ext", 0x58465342: "xfs", 0x9123683e: "btrfs",
-	0x794c7630: "overlay", 0x2fc12fc1: "zfs", 0xf2f52010: "f2fs", 0x6969: "nfs", 0x65735546: "fuse",
-}
-
-// nameOf names a file system by its number, and refuses one that is in memory.
-func nameOf(magic uint32) (string, error) {
-	name, ok := fileSystems[magic]
-	if !ok {
-		name = fmt.Sprintf("%#x", magic)
+// fileSystem names the file system that a path is on, and refuses one that is in memory.
+func fileSystem(path string) (string, error) {
+	s, err := diskspace.Of(path)
+	if err == nil && s.Memory {
+		err = fmt.Errorf("it is on a %s, in memory: an fsync there says nothing about a disk", s.FileSystem)
 	}
-	if magic == magicTmpfs || magic == magicRamfs {
-		return name, fmt.Errorf("it is on a %s, in memory: an fsync there says nothing about a disk", name)
-	}
-	return name, nil
+	return s.FileSystem, err
 }
 
 // claim makes the directory, or makes sure that nothing of anybody's is in it,

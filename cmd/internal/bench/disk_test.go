@@ -7,25 +7,6 @@ import (
 	"testing"
 )
 
-func TestMemoryIsNoDisk(t *testing.T) {
-	for _, c := range []struct {
-		magic   uint32
-		name    string
-		refused bool
-	}{
-		{magicTmpfs, "tmpfs", true},
-		{magicRamfs, "ramfs", true},
-		{0xef53, "ext", false},
-		{0x58465342, "xfs", false},
-		{0x12345678, "0x12345678", false},
-	} {
-		name, err := nameOf(c.magic)
-		if name != c.name || (err != nil) != c.refused {
-			t.Errorf("%#x: %q, %v; want %q, refused %v", c.magic, name, err, c.name, c.refused)
-		}
-	}
-}
-
 // The system's own answer about a file system in memory, where there is one.
 func TestClaimRefusesMemory(t *testing.T) {
 	const shm = "/dev/shm"
