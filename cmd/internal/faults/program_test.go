@@ -192,7 +192,7 @@ func (p *program) waits() error {
 		}
 	}
 	if waiting != len(p.meters) {
-		return fmt.Errorf("%s: %d readings wait for room, want one for each of %d meters, of %v", p.name, waiting, len(p.meters), rows)
+		return fmt.Errorf("%s: %d readings wait for room, want one for each of %d meters", p.name, waiting, len(p.meters))
 	}
 	return nil
 }

@@ -1209,8 +1209,13 @@ class Outbox:
         return self._db.execute("SELECT COUNT(*) FROM readings WHERE fate IN ('stored', 'sent')").fetchone()[0]
 
     def update(self, seq: int, **members: Any) -> None:
+        self.update_all([(seq, members)])
+
+    def update_all(self, updates: Iterable[tuple[int, Mapping[str, Any]]]) -> None:
+        """Changes many readings in one transaction: a disk may take long over each."""
         with self._transaction() as db:
-            self._set(db, seq, members)
+            for seq, members in updates:
+                self._set(db, seq, members)
 
     @staticmethod
     def _set(db: sqlite3.Connection, seq: int, members: Mapping[str, Any]) -> None:
@@ -1324,11 +1329,9 @@ class Gateway:
             asked = 0.0
             try:
                 rows = self._next(ends - time.monotonic())
-                if rows:
-                    lines = self.client.post_batch([row.envelope or "" for row in rows])
-                    if any([self._judge(row, line) for row, line in zip(rows, lines)]):
-                        round_number = 0
-                        continue
+                if rows and self._post(rows):
+                    round_number = 0
+                    continue
             except Unavailable as wrong:
                 asked = wrong.retry_after
             wait = min(pause_s(round_number, asked), max(0.0, ends - time.monotonic()))
@@ -1362,8 +1365,20 @@ class Gateway:
             expires_at=now + READING_TTL_MS, signer=self._key.id, market=row.market, meter=row.meter, register=int(row.register),
             measured_at=row.measured_at, clock_sync=row.clock_sync, meter_status=row.meter_status), self._key)
 
+    def _post(self, rows: Sequence[Reading]) -> bool:
+        """Sends readings and takes in what is said of them. True if something came of it."""
+        lines = self.client.post_batch([row.envelope or "" for row in rows])
+        accepted, others = [], []
+        for row, line in zip(rows, lines):
+            outcome = line.get("outcome") or {}
+            if outcome.get("accepted"):
+                accepted.append(self._accepted(row, outcome["result"]["number"]))
+            else:
+                others.append((row, line))
+        self.outbox.update_all(accepted)
+        return any([self._judge(row, line) for row, line in others]) or bool(accepted)
+
     def _judge(self, row: Reading, line: Mapping[str, Any]) -> bool:
-        """Takes in what was said of a reading. True if something came of it."""
         outcome = line.get("outcome")
         if outcome is None:
             refused = Refused.of_problem(line.get("problem") or {"code": "Unavailable"})
@@ -1372,15 +1387,15 @@ class Gateway:
                 outcome = self.client.outcome(row.identity or "")
         if outcome is not None:
             if outcome["accepted"]:
-                return self._accepted(row, outcome["result"]["number"])
+                self.outbox.update_all([self._accepted(row, outcome["result"]["number"])])
+                return True
             refused = Refused.of_problem({**outcome, "logged": True})
         return self._refused(row, refused)
 
-    def _accepted(self, row: Reading, number: str, identity: str | None = None) -> bool:
+    def _accepted(self, row: Reading, number: str, identity: str | None = None) -> tuple[int, dict[str, Any]]:
         self._pauses.pop(row.meter, None)
-        self.outbox.update(row.seq, fate=ACCEPTED, number=number, identity=identity or row.identity, envelope=None,
-                           detail="", recovery="", code="")
-        return True
+        return row.seq, {"fate": ACCEPTED, "number": number, "identity": identity or row.identity, "envelope": None,
+                         "detail": "", "recovery": "", "code": ""}
 
     def _refused(self, row: Reading, refused: Refused) -> bool:
         said = {"code": refused.code, "detail": _words(refused), "recovery": refused.recovery}
@@ -1395,7 +1410,8 @@ class Gateway:
         if refused.code == "SettlementConflict" and refused.fields.get("reason") == "duplicate":
             same = self._same_reading(row, refused.fields["number"])
             if same is not None:
-                return self._accepted(row, same["number"], same["identity"])
+                self.outbox.update_all([self._accepted(row, same["number"], same["identity"])])
+                return True
         if refused.code in _WAITS:
             self._pause(row.meter)
             self.outbox.unsign(row.seq, **said)
@@ -1429,33 +1445,34 @@ class Gateway:
 
     def follow(self, timeout: float = 30.0) -> int:
         """Asks what became of accepted readings; returns of how many more is to come."""
-        ends = time.monotonic() + timeout
-        for row in self.outbox.readings(_FOLLOWED):
-            if time.monotonic() > ends:
-                break
-            try:
-                self._follow(row, max(1.0, ends - time.monotonic()))
-            except Unavailable:
-                break
+        ends, updates = time.monotonic() + timeout, []
+        try:
+            for row in self.outbox.readings(_FOLLOWED):
+                if time.monotonic() > ends:
+                    break
+                updates.append((row.seq, self._fate(row, max(1.0, ends - time.monotonic()))))
+        except Unavailable:
+            pass  # the next call goes on
+        finally:
+            self.outbox.update_all(updates)
         return len(self.outbox.readings(_FOLLOWED))
 
-    def _follow(self, row: Reading, timeout: float) -> None:
-        if row.settlement is None:
+    def _fate(self, row: Reading, timeout: float) -> dict[str, Any]:
+        known: dict[str, Any] = {}
+        settlement = row.settlement
+        if settlement is None:
             said = self.client.get(f"/v1/readings/{row.market}/{row.number}", timeout)
             receipt = said.get("receipt")
             if receipt is None:  # pending, or accepted and waiting for an earlier one
-                self.outbox.update(row.seq, detail=said["status"])
-                return
-            body = receipt.get("body") or {}
+                return {"detail": said["status"]}
             if said["status"] != "settled":
                 detail = said["status"] + (f": {said['reason']}" if said.get("reason") else "")
-                self.outbox.update(row.seq, fate=CLOSED, leaf=receipt["leaf"], detail=detail, final=int(receipt["final"]))
-                return
-            self.outbox.update(row.seq, fate=SETTLED, leaf=receipt["leaf"], settlement=body["settlement"], net=body["net"])
-            row = self.outbox.reading(row.seq)
-        said = self.client.get(f"/v1/settlements/{row.market}/{row.settlement}", timeout)
+                return {"fate": CLOSED, "leaf": receipt["leaf"], "detail": detail, "final": int(receipt["final"])}
+            settlement = receipt["body"]["settlement"]
+            known = {"leaf": receipt["leaf"], "settlement": settlement, "net": receipt["body"]["net"]}
+        said = self.client.get(f"/v1/settlements/{row.market}/{settlement}", timeout)
         fate = {"released": RELEASED, "rehearsal": CLOSED}.get(said["status"], SETTLED)
-        self.outbox.update(row.seq, fate=fate, detail=said["status"], final=int(said["receipts"][-1]["final"]))
+        return {**known, "fate": fate, "detail": said["status"], "final": int(said["receipts"][-1]["final"])}
 
     def receipt(self, seq: int, timeout: float = 40.0) -> tuple[bytes, Receipt]:
         """Fetches the receipt of how a reading closed, and verifies that it is about this reading."""
