@@ -167,6 +167,7 @@ func ask(ctx context.Context, c *cli.Context, node *client.Client, file interval
 		if named[i].wrong != "" {
 			continue
 		}
+		named[i].decimals = m.Decimals
 		decimals, err := intake.Decimals(d.market.Unit, m.Decimals)
 		if err != nil {
 			return d, err

@@ -19,7 +19,10 @@ import (
 type namedSeries struct {
 	id     string
 	series intervals.Series
-	wrong  string // why nothing can be sent of it
+	// What the cluster says: how many decimals the register has, and why nothing can
+	// be sent.
+	decimals uint8
+	wrong    string
 }
 
 // chosen are the meters of the file that --meter names, or all.
@@ -107,6 +110,8 @@ type importedMeter struct {
 	TooOld int          `json:"too_old,omitempty"`
 	Future int          `json:"future,omitempty"`
 	Torn   *gap         `json:"torn,omitempty"`
+
+	decimals uint8
 }
 
 type gap struct {
@@ -158,7 +163,7 @@ func newImported(file intervals.File, named []namedSeries, plans map[string]inta
 func meterOf(n namedSeries, m intervals.Meter) importedMeter {
 	out := importedMeter{
 		Meter: n.id, Name: m.Name, Direction: string(m.Direction), Values: m.Rows, From: m.From, To: m.To, KWh: m.KWh,
-		PeakW: m.PeakW, Gaps: m.GapCount, Missing: m.Missing.Seconds(), Qualities: m.Qualities, Wrong: n.wrong,
+		PeakW: m.PeakW, Gaps: m.GapCount, Missing: m.Missing.Seconds(), Qualities: m.Qualities, Wrong: n.wrong, decimals: n.decimals,
 	}
 	for _, g := range m.Gaps {
 		out.GapList = append(out.GapList, gap(g))
@@ -224,7 +229,7 @@ func showPlan(c *cli.Context, i imported) error {
 		if i.asked {
 			mark, toSend := "-", "-"
 			if m.Mark != nil {
-				mark = fmt.Sprintf("%s units at %s", words.Grouped(fmt.Sprint(m.Mark.Register)), words.Time(m.Mark.MeasuredAt))
+				mark = words.Register(m.Mark.Register, m.decimals) + " at " + words.Time(m.Mark.MeasuredAt)
 			}
 			if m.ToSend != nil {
 				toSend = fmt.Sprint(*m.ToSend)
