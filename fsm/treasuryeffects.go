@@ -26,6 +26,15 @@ func (a *apply) took(effects []treasury.Effect, refused *treasury.Refusal) ([]Fi
 	return nil, nil
 }
 
+// tried is took for what may find nothing to do: then it says what is waited for.
+func (a *apply) tried(id [32]byte, effects []treasury.Effect, refused *treasury.Refusal) ([]Field, *Refusal) {
+	if refused != nil || len(effects) > 0 {
+		return a.took(effects, refused)
+	}
+	d, _ := a.s.book.Get(id)
+	return []Field{{"disbursement", d.ID.String()}, {"status", d.Status.String()}, {"waits_for", a.s.book.Waits(d).For}}, nil
+}
+
 // handleTreasury writes a receipt of every step. Its money has moved already.
 func (a *apply) handleTreasury(effects []treasury.Effect) {
 	for _, effect := range effects {

@@ -117,11 +117,13 @@ func (a *apply) vote(key *Key, b *Vote) ([]Field, *Refusal) {
 }
 
 func (a *apply) queue(b *Queue) ([]Field, *Refusal) {
-	return a.took(a.s.book.Queue(a.s.ledger, treasuryClock(a.s), b.Disbursement))
+	effects, refused := a.s.book.Queue(a.s.ledger, treasuryClock(a.s), b.Disbursement)
+	return a.tried(b.Disbursement, effects, refused)
 }
 
 func (a *apply) executeNow(key *Key, b *Execute) ([]Field, *Refusal) {
-	return a.took(a.s.book.Execute(a.s.ledger, treasuryClock(a.s), key.Principal, b.Disbursement))
+	effects, refused := a.s.book.Execute(a.s.ledger, treasuryClock(a.s), key.Principal, b.Disbursement)
+	return a.tried(b.Disbursement, effects, refused)
 }
 
 func (a *apply) veto(key *Key, b *Veto) ([]Field, *Refusal) {

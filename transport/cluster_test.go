@@ -31,6 +31,7 @@ func TestThreeNodes(t *testing.T) {
 	t.Run("refusals", s.refusals)
 	t.Run("batch", s.batch)
 	t.Run("attestation and settlement", s.settle)
+	t.Run("treasury", s.treasury)
 	t.Run("lists", s.lists)
 	t.Run("evidence", s.evidence)
 	t.Run("journal", s.journal)

@@ -36,11 +36,19 @@ func (d *Door) commandRoutes() {
 }
 
 func (d *Door) submit(w http.ResponseWriter, r *http.Request) error {
+	return d.submitIf(w, r, func(*fsm.Command) *fsm.Refusal { return nil })
+}
+
+// submitIf submits a command that a route has no objection to.
+func (d *Door) submitIf(w http.ResponseWriter, r *http.Request, objection func(*fsm.Command) *fsm.Refusal) error {
 	body, err := readBody(w, r, envelope.MaxJSON)
 	if err != nil {
 		return err
 	}
 	command, refusal := d.parse(body)
+	if refusal == nil {
+		refusal = objection(command)
+	}
 	if refusal != nil {
 		return d.refused(refusal)
 	}

@@ -62,7 +62,9 @@ func TestOpenAPIIsCommitted(t *testing.T) {
 	public := map[string]bool{
 		"submit": true, "submit-batch": true, "outcome": true, "nodes": true, "receipt": true, "receipt-proof": true,
 		"checkpoint": true, "tile": true, "policy": true, "genesis": true, "openapi": true, "schemas": true, "schema": true, "reference": true,
-		"events": true,
+		"events":              true,
+		"disbursement-submit": true, "disbursement-amend": true, "disbursement-open": true, "disbursement-vote": true, "disbursement-queue": true,
+		"disbursement-execute": true, "disbursement-rollback": true, "disbursement-cancel": true, "disbursement-veto": true,
 	}
 	for path, methods := range document.Paths {
 		for method, op := range methods {

@@ -32,6 +32,7 @@ var tags = []*huma.Tag{
 	{Name: "markets", Description: "Markets, providers and meters"},
 	{Name: "readings", Description: "Readings and how far each has come"},
 	{Name: "money", Description: "Settlements and accounts"},
+	{Name: "treasury", Description: "Disbursements, the treasury's money and what leaves it"},
 	{Name: "evidence", Description: "What verifies offline"},
 	{Name: "events", Description: "What happens, as it happens"},
 	{Name: "explain", Description: "What something waits for, and who can act"},
@@ -80,6 +81,7 @@ func (d *Door) routes() {
 	d.commandRoutes()
 	d.marketRoutes()
 	d.moneyRoutes()
+	d.treasuryRoutes()
 	d.statementRoutes()
 	d.explainRoutes()
 	d.keyRoutes()

@@ -173,14 +173,18 @@ func (r *run) underWay(d *Disbursement) bool {
 	return true
 }
 
-// Execute tries at once what time would try, and confirms where four eyes count.
+// Execute tries at once what time would try, and confirms where four eyes count. Where
+// it is executed already nothing happens: asking again is no mistake, and pays nothing.
 func (b *Book) Execute(l *Ledger, c Clock, by string, id ID) ([]Effect, *Refusal) {
 	d, refused := b.find(id)
 	if refused != nil {
 		return nil, refused
 	}
-	if refused := d.allowed(Timelocked); refused != nil {
+	if refused := d.allowed(Timelocked, Executed); refused != nil {
 		return nil, refused
+	}
+	if d.Status == Executed {
+		return nil, nil
 	}
 	if b.Paused() {
 		return nil, b.refusePaused()

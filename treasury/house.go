@@ -143,15 +143,15 @@ type Tally struct {
 	Approve, Reject uint64
 }
 
-// required is the least weight that reaches the floor.
-func (t Tally) required() uint64 {
+// Required is the least weight that reaches the floor.
+func (t Tally) Required() uint64 {
 	return (t.Total*uint64(t.Ppm) + million - 1) / million
 }
 
-func (t Tally) passed() bool { return t.Total > 0 && t.Approve >= t.required() }
+func (t Tally) passed() bool { return t.Total > 0 && t.Approve >= t.Required() }
 
 // lost reports whether no remaining vote can reach the floor.
-func (t Tally) lost() bool { return t.Total == 0 || t.Total-t.Reject < t.required() }
+func (t Tally) lost() bool { return t.Total == 0 || t.Total-t.Reject < t.Required() }
 
 // verdict says how a vote stands, and whether no vote can change that any more.
 func verdict(tallies []Tally) (passed, certain bool) {

@@ -22,6 +22,11 @@ func TestLifecycle(t *testing.T) {
 	m.is("a", Timelocked)
 	m.pass(1)
 	m.is("a", Executed)
+	before := bookRows(m.b)
+	m.did(m.b.Execute(m.l, m.c, "ben", idOf("a"))) // again: accepted, and paid once
+	if bookRows(m.b) != before {
+		t.Error("a second execution changed the book")
+	}
 	m.holds(map[AccountID]uint64{Treasury: 700, TreasuryReserved: 0, ProviderHeld("sun"): 300, Provider("sun"): 0})
 	m.pass(9)
 	m.is("a", Executed)

@@ -103,7 +103,7 @@ func (b *Book) Open(c Clock, by string, id ID) ([]Effect, *Refusal) {
 	next.Due = b.height + b.epochs(terms.VoteEpochs)
 	facts := []Field{{"deadline", u64(next.Due)}}
 	for _, t := range tallies {
-		facts = append(facts, Field{"house", t.House}, Field{"weight", u64(t.Total)}, Field{"required", u64(t.required())})
+		facts = append(facts, Field{"house", t.House}, Field{"weight", u64(t.Total)}, Field{"required", u64(t.Required())})
 	}
 	r.step(&next, ActOpen, by, nil, facts...)
 	return r.fx, nil

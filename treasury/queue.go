@@ -60,13 +60,14 @@ func (b *Book) unfinished(d *Disbursement) *ID {
 }
 
 // Queue tries at once what time would try: to count a vote whose window is over, to
-// reserve, to start the timelock.
+// reserve, to start the timelock. Where time has done all of it that can be done,
+// nothing happens: asking again is no mistake.
 func (b *Book) Queue(l *Ledger, c Clock, id ID) ([]Effect, *Refusal) {
 	d, refused := b.find(id)
 	if refused != nil {
 		return nil, refused
 	}
-	if refused := d.allowed(Voting, Queued); refused != nil {
+	if refused := d.allowed(Voting, Queued, Timelocked); refused != nil {
 		return nil, refused
 	}
 	if b.Paused() {
@@ -81,19 +82,15 @@ func (b *Book) Queue(l *Ledger, c Clock, id ID) ([]Effect, *Refusal) {
 		r.count(d)
 		return r.fx, nil
 	}
-	if !d.Reserved && !r.affords(d) {
+	if d.lacks() && !r.affords(d) {
 		return nil, refuse(InsufficientFunds, Field{"account", string(Treasury)},
 			Field{"balance", r.free().String()}, Field{"needed", d.Body.Amount.String()})
 	}
-	if dep := r.unfinished(d); d.Reserved && dep != nil {
-		return nil, refuse(InvalidTransition, Field{"disbursement", id.String()}, Field{"current", d.Status.String()},
-			Field{"allowed", d.Status.allowedNext()}, Field{"reason", ReasonDependency}, Field{"dependency", dep.String()})
-	}
 
-	if d.Reserved {
-		r.timelock(d)
-	} else {
+	if d.lacks() {
 		r.reserve(d)
+	} else if d.Status == Queued {
+		r.timelock(d)
 	}
 	return r.fx, nil
 }

@@ -48,7 +48,6 @@ const (
 	ReasonGraceOver        = "grace_over"
 	ReasonTimelock         = "timelock"
 	ReasonWindowOver       = "window_over"
-	ReasonDependency       = "dependency"
 )
 
 // The values of the field "limit" of a LimitExceeded. The set is closed; the caps and

@@ -111,7 +111,7 @@ func (r *run) count(d *Disbursement) {
 
 func tallyFacts(tallies []Tally) (facts []Field) {
 	for _, t := range tallies {
-		facts = append(facts, Field{"house", t.House}, Field{"approve", u64(t.Approve)}, Field{"reject", u64(t.Reject)}, Field{"required", u64(t.required())})
+		facts = append(facts, Field{"house", t.House}, Field{"approve", u64(t.Approve)}, Field{"reject", u64(t.Reject)}, Field{"required", u64(t.Required())})
 	}
 	return facts
 }
