@@ -59,6 +59,8 @@ var (
 	descOracles   = describe("oracle_active_count", "Oracles in the newest electorate.", "market")
 	descDepth     = describe("receipt_pending_depth", "Readings that are accepted and not closed, so that their receipt is to come.", "market")
 	descTreasury  = describe("treasury_balance", "The treasury's available balance, minor units.", "asset")
+	descBacklog   = describe("treasury_disbursement_backlog", "Disbursements that have not ended, by status.", "status")
+	descOverdue   = describe("treasury_disbursement_overdue", "Disbursements that could be executed as far as time is concerned.")
 )
 
 func oneIf(yes bool) float64 {
@@ -73,7 +75,7 @@ func (c nodeCollector) Describe(out chan<- *prometheus.Desc) {
 	for _, g := range nodeGauges {
 		out <- g.desc
 	}
-	for _, d := range []*prometheus.Desc{descProviders, descCredits, descOracles, descDepth, descTreasury} {
+	for _, d := range []*prometheus.Desc{descProviders, descCredits, descOracles, descDepth, descTreasury, descBacklog, descOverdue} {
 		out <- d
 	}
 }
@@ -116,4 +118,10 @@ func collectState(v *fsm.View, out chan<- prometheus.Metric) {
 		balance, _ := account.Balance()
 		gauge(descTreasury, float64(balance.Hi)*math.Pow(2, 64)+float64(balance.Lo), account.Asset)
 	}
+	for _, s := range treasury.Statuses() {
+		if n, _ := v.Book().Count(s); s.Live() {
+			gauge(descBacklog, float64(n), s.String())
+		}
+	}
+	gauge(descOverdue, float64(v.Book().Health().Overdue))
 }

@@ -43,6 +43,7 @@ type Node struct {
 	cores    cores
 	measures *metrics.Node
 	market   *metrics.Market
+	treasury *metrics.Treasury
 
 	raft     atomic.Pointer[raft.Raft] // nil before Run
 	session  atomic.Pointer[session]   // nil unless this node leads
@@ -109,6 +110,9 @@ func (n *Node) open(logKey ed25519.PrivateKey) error {
 		return err
 	}
 	if n.market, err = metrics.NewMarket(n.config.Registry); err != nil {
+		return err
+	}
+	if n.treasury, err = metrics.NewTreasury(n.config.Registry); err != nil {
 		return err
 	}
 	n.replica.fail, n.replica.applied, n.replica.audited = n.fail, n.entryApplied, n.ledgerAudited
@@ -226,6 +230,7 @@ func (n *Node) entryApplied(a *applied) {
 	}
 	if n.counts(a) {
 		n.market.Count(r, a.entry, a.before)
+		n.treasury.Count(r, a.took)
 	}
 }
 

@@ -151,7 +151,7 @@ func TestMetrics(t *testing.T) {
 	}
 	all := " " + strings.Join(names, " ") + " "
 	for _, want := range []string{
-		"energy_provider_total", "energy_pending_credits_total", "oracle_active_count", "receipt_pending_depth", "treasury_balance",
+		"energy_provider_total", "energy_pending_credits_total", "oracle_active_count", "receipt_pending_depth", "treasury_balance", "treasury_disbursement_backlog", "treasury_disbursement_overdue",
 		"tallyvault_applied_entry", "tallyvault_final_lag_leaves", "tallyvault_queue_depth", "tallyvault_peer_refused_total",
 		"settlement_audit_balance_total", "settlement_audit_conservation_failures_total", "tallyvault_final_seconds",
 	} {

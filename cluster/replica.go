@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/hashicorp/raft"
 
@@ -61,6 +62,7 @@ type applied struct {
 	result *fsm.Result
 	before *fsm.View // the state that the entry met
 	view   *fsm.View
+	took   time.Duration // to apply it
 }
 
 var _ raft.BatchingFSM = (*replica)(nil)
@@ -152,7 +154,9 @@ func (r *replica) apply(index uint64, d decoded) any {
 	if digest != nil {
 		r.machine.SupplyDigest(*digest)
 	}
+	began := time.Now()
 	result := r.machine.Apply(d.raw, d.entry)
+	took := time.Since(began)
 	view := r.machine.View()
 	err := r.store(result, view)
 	r.mu.Unlock()
@@ -172,7 +176,7 @@ func (r *replica) apply(index uint64, d decoded) any {
 		r.freeze(result.Frozen)
 	}
 	before := r.view.Swap(view)
-	r.applied(&applied{index: index, entry: d.entry, result: result, before: before, view: view})
+	r.applied(&applied{index: index, entry: d.entry, result: result, before: before, view: view, took: took})
 	r.moved.fire()
 	return result
 }

@@ -56,6 +56,15 @@ func (b *DisbursementBody) body() (treasury.Body, *Refusal) {
 	return out, nil
 }
 
+// Content is the hash of the body, which votes name.
+func (b *DisbursementBody) Content() ([32]byte, *Refusal) {
+	body, refusal := b.body()
+	if refusal != nil {
+		return [32]byte{}, refusal
+	}
+	return body.Content(), nil
+}
+
 func floors(in []genesis.Floor) (out []treasury.Floor) {
 	for _, f := range in {
 		out = append(out, treasury.Floor(f))

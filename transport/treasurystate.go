@@ -33,7 +33,7 @@ func disbursementOf(s state, d *treasury.Disbursement) api.Disbursement {
 		Memo: d.Body.Memo, ScheduledEpoch: api.Uint64(d.Body.ScheduledEpoch), Content: treasury.ID(d.Content).String(),
 		Reserved: d.Reserved, Confirmed: d.Confirmed, Proposed: momentOf(d.Proposed), Opened: momentOf(d.Opened), Queued: momentOf(d.Queued),
 		Timelocked: momentOf(d.Timelocked), Executed: momentOf(d.Executed), Ended: momentOf(d.Ended), Ending: d.Ending, Due: s.due(d.Due),
-		Failure: failureOf(s, d.Failure), Next: []string{},
+		Failure: failureOf(s, d.Failure), Next: []string{}, Asked: termsOf(d.Body.Terms),
 	}
 	for _, dep := range d.Body.Deps {
 		out.Deps = append(out.Deps, dep.String())

@@ -89,6 +89,7 @@ type Disbursement struct {
 	ScheduledEpoch   Uint64            `json:"scheduled_epoch,omitempty"`
 	ExpectedReceipts []ExpectedReceipt `json:"expected_receipts,omitempty"`
 	Content          string            `json:"content" doc:"hash of the body, which votes name"`
+	Asked            Terms             `json:"asked" doc:"what the body asks for itself; zero windows and houses left out are the bracket's"`
 	Terms            *Terms            `json:"terms,omitempty" doc:"in force since voting opened"`
 	Tallies          []HouseTally      `json:"tallies,omitempty"`
 	Reserved         bool              `json:"reserved"`

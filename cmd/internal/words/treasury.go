@@ -89,6 +89,11 @@ func scopeWords(verb, scope string) string {
 	return verb + " scope " + name(scope) + ", which does not exist."
 }
 
+// Disbursement says what a disbursement is about.
+func Disbursement(b fsm.DisbursementBody) string {
+	return "The disbursement, as the node shows it:\n" + strings.Join(disbursement(b), "\n")
+}
+
 // disbursement says a whole body, one line a matter.
 func disbursement(b fsm.DisbursementBody) []string {
 	lines := []string{

@@ -1,0 +1,165 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/tallyvault/tallyvault/cmd/internal/compose"
+	"github.com/tallyvault/tallyvault/cmd/internal/words"
+	"github.com/tallyvault/tallyvault/fsm"
+	"github.com/tallyvault/tallyvault/fsm/envelope"
+	"github.com/tallyvault/tallyvault/transport/api"
+	"github.com/tallyvault/tallyvault/transport/client"
+)
+
+// singleFlags are those of every shortcut that makes a command of one signature.
+func singleFlags() []cli.Flag {
+	return append([]cli.Flag{
+		&cli.StringFlag{Name: "lane", Value: "14", Usage: "lane of the nonce"},
+		keyFlag("whoever signs"), yesFlag(), validForFlag(), outFlag("the signed command, or with --dry-run the unsigned one,"),
+		&cli.BoolFlag{Name: "check", Usage: "only say in words what would be signed"},
+		&cli.BoolFlag{Name: "dry-run", Usage: "say it, and print the very command that would be signed, for tallyvault sign"},
+		jsonFlag(), waitFinalFlag(),
+	}, clusterFlags()...)
+}
+
+// single makes, says, signs and sends a command of one signature.
+func single(c *cli.Context, name string, build func(h fsm.Header) (any, error)) error {
+	return singleWith(c, name, func(_ context.Context, _ *client.Client, h fsm.Header) (any, error) { return build(h) })
+}
+
+// singleWith also lets build ask the node.
+func singleWith(c *cli.Context, name string, build func(ctx context.Context, node *client.Client, h fsm.Header) (any, error)) error {
+	if err := demand(c, "key", "genesis"); err != nil {
+		return err
+	}
+	key, err := readKey(c, c.String("key"))
+	if err != nil {
+		return err
+	}
+	ctx, node, done, err := reach(c)
+	if err != nil {
+		return err
+	}
+	defer done()
+	signer := envelope.KeyID(key.ID())
+	nonce, err := node.NextNonce(ctx, signer, c.String("lane"))
+	if err != nil {
+		return fmt.Errorf("asking for the next nonce of lane %s: %w", c.String("lane"), err)
+	}
+	p, err := place(c)
+	if err != nil {
+		return err
+	}
+	payload, err := build(ctx, node, p.Single(c.String("lane"), nonce, &signer))
+	if err != nil {
+		return err
+	}
+	e := compose.Unsigned(name, payload)
+	g, err := readGenesis(c)
+	if err != nil {
+		return err
+	}
+	said, err := words.Reader{Genesis: g, Now: time.Now()}.Command(e)
+	if err != nil {
+		return err
+	}
+	tell(c, "%s", said)
+	if c.Bool("check") {
+		return nil
+	}
+	if c.Bool("dry-run") {
+		return deliver(c, append(e.JSON(), '\n'))
+	}
+	if err := confirm(c, "Sign and send this?", false); err != nil {
+		return err
+	}
+	if e, err = compose.Sign(e, key.Ed25519()); err != nil {
+		return err
+	}
+	return sendKept(ctx, c, node, e)
+}
+
+// sendKept sends a command and keeps its file where the outcome is not known.
+func sendKept(ctx context.Context, c *cli.Context, node *client.Client, e envelope.Envelope) error {
+	if c.IsSet("out") {
+		if err := createFile(c.String("out"), append(e.JSON(), '\n')); err != nil {
+			return err
+		}
+	}
+	_, status, err := send(ctx, c, node, e)
+	if status == exitUnknown && !c.IsSet("out") {
+		keepUnknown(c, e)
+	}
+	if err == nil && status != exitDone {
+		return status
+	}
+	return err
+}
+
+// idArgument reads the id that the first argument is.
+func idArgument(c *cli.Context) (id [32]byte, err error) {
+	parsed, err := envelope.ParseIdentity(c.Args().First())
+	if err != nil {
+		return id, usage("%q is not an id: %v; tallyvault treasury list shows them", c.Args().First(), err)
+	}
+	return parsed, nil
+}
+
+// maxBodyFile is more than any disbursement takes.
+const maxBodyFile = 64 << 10
+
+func readFileOrInput(c *cli.Context, path string) ([]byte, error) {
+	in := c.App.Reader
+	if path != "-" {
+		file, err := os.Open(path)
+		if err != nil {
+			return nil, err
+		}
+		defer file.Close() // nothing is written to it
+		in = file
+	}
+	text, err := io.ReadAll(io.LimitReader(in, maxBodyFile+1))
+	if err == nil && len(text) > maxBodyFile {
+		err = fmt.Errorf("%s is larger than %d bytes", path, maxBodyFile)
+	}
+	return text, err
+}
+
+// treasuryVote shows what the vote is about before it asks. The content is worked out
+// from what is shown, so a node cannot show one thing and have another one signed.
+func treasuryVote(c *cli.Context) error {
+	if err := arguments(c, 1, 1); err != nil {
+		return err
+	}
+	if c.Bool("approve") == c.Bool("reject") {
+		return usage("give --approve or --reject, one of them")
+	}
+	id, err := idArgument(c)
+	if err != nil {
+		return err
+	}
+	verdict := fsm.VerdictApprove
+	if c.Bool("reject") {
+		verdict = fsm.VerdictReject
+	}
+	return singleWith(c, "vote", func(ctx context.Context, node *client.Client, h fsm.Header) (any, error) {
+		var d api.OneDisbursement
+		if err := node.Get(ctx, disbursementPath(c.Args().First()), nil, &d); err != nil {
+			return nil, err
+		}
+		b, content, err := shownBody(d.Disbursement)
+		if err != nil {
+			return nil, err
+		}
+		tell(c, "%s\n", words.Disbursement(b))
+		return fsm.Vote{Header: h, Disbursement: id, Content: content, Verdict: verdict}, nil
+	})
+}
+
+func disbursementPath(id string) string { return "/v1/treasury/disbursements/" + id }
