@@ -232,6 +232,7 @@ func freePorts(t *testing.T) *strings.Replacer {
 // values are what somebody who tries the reference chooses for its variables.
 var values = map[string]string{
 	"NAME": "SubmitReadingPayload", "LEAF": "0", "TILE": "0/000", "MARKET": "energy", "NUMBER": "1", "PROVIDER": "sunny",
+	"DISBURSEMENT": strings.Repeat("00", 32),
 }
 
 var (
@@ -267,6 +268,9 @@ func (r *reader) reference() {
 		out, err := r.shell(text, bound)
 		if strings.Contains(out, `"code":"NotFound"`) && !strings.Contains(out, `"kind":"route"`) {
 			continue // nobody has settled anything yet
+		}
+		if strings.Contains(text, "/v1/treasury/") && strings.Contains(out, `"reason":"other_than_path"`) {
+			continue // the file at hand is a reading, and the path says what it wants
 		}
 		if err != nil || out == "" {
 			r.t.Errorf("the example at /reference does not work: %v\n%s\n%s", err, text, out)

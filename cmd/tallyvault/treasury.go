@@ -69,7 +69,7 @@ minor units. Only title, destination and amount must be there:
     "memo": "invoice 12", "deps": [], "scheduled_epoch": "0"}
 
 A payee outside has an account of its own, payee/NAME, and "payee" says where the
-money goes. The command's identity is the disbursement's id.
+money goes. The command's identity is the disbursement's id. deploy/examples has more.
 
    tallyvault treasury submit payment.json --key ann.key --genesis genesis.json`,
 		Flags: singleFlags(),
