@@ -20,6 +20,8 @@ const (
 	AlarmAnswer = "false_answer_of_leader"
 	// AlarmConservation: a walk over the whole ledger found money made or lost.
 	AlarmConservation = "ledger_out_of_balance"
+	// AlarmBooks: receipts and the ledger disagree.
+	AlarmBooks = "books_disagree"
 	// AlarmSnapshot: a leader sent a snapshot that does not prove itself.
 	AlarmSnapshot = "refused_snapshot"
 )
@@ -45,6 +47,14 @@ func (a *localAlarms) clear(reason string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.reasons = slices.DeleteFunc(a.reasons, func(r string) bool { return r == reason })
+}
+
+// broken reports whether this node found money made or lost. Then it signs nothing any
+// more; it can still be read.
+func (a *localAlarms) broken() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Contains(a.reasons, AlarmConservation) || slices.Contains(a.reasons, AlarmBooks)
 }
 
 func (a *localAlarms) list() []string {

@@ -79,7 +79,7 @@ func (f *finality) run(ctx context.Context) {
 func (f *finality) sign() error {
 	view := f.replica.view.Load()
 	cut := view.Cut()
-	if cut.Size == 0 || len(view.Alarms()) > 0 || !f.replica.complete() {
+	if cut.Size == 0 || len(view.Alarms()) > 0 || f.alarms.broken() || !f.replica.complete() {
 		return nil
 	}
 	cp := f.checkpoint(cut)

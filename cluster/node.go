@@ -44,6 +44,7 @@ type Node struct {
 	measures *metrics.Node
 	market   *metrics.Market
 	treasury *metrics.Treasury
+	auditor  *auditor
 
 	raft     atomic.Pointer[raft.Raft] // nil before Run
 	session  atomic.Pointer[session]   // nil unless this node leads
@@ -115,6 +116,7 @@ func (n *Node) open(logKey ed25519.PrivateKey) error {
 	if n.treasury, err = metrics.NewTreasury(n.config.Registry); err != nil {
 		return err
 	}
+	n.auditor = &auditor{replica: n.replica, every: auditEvery, share: auditShare, told: n.booksAudited}
 	n.replica.fail, n.replica.applied, n.replica.audited = n.fail, n.entryApplied, n.ledgerAudited
 	n.replica.jumped = func(view *fsm.View) error {
 		n.forwards.forget()
@@ -254,6 +256,14 @@ func (n *Node) ledgerAudited(err error) {
 	if err != nil {
 		n.alarms.raise(AlarmConservation)
 		n.config.Logger.Error("the ledger does not balance", "err", err)
+	}
+}
+
+// booksAudited tells of a comparison of the ledger with the receipts in the journal.
+func (n *Node) booksAudited(err error) {
+	n.measures.Audited(err)
+	if err != nil && n.alarms.raise(AlarmBooks) {
+		n.config.Logger.Error("receipts and ledger disagree; this node signs nothing any more", "err", err)
 	}
 }
 

@@ -135,6 +135,7 @@ func (n *Node) background(ctx context.Context, wait *sync.WaitGroup, in *incarna
 	})
 	begin(n.followRaft)
 	begin(n.watchRemoval)
+	begin(n.auditor.run)
 }
 
 // handOver lets what is in flight land and gives the lead to somebody else, so that

@@ -19,7 +19,11 @@
 //     journal is read from a directory;
 //   - the root at the checkpoint's size with a checkpoint note, which must meet the
 //     policy in genesis;
-//   - all debits with all credits.
+//   - all debits with all credits;
+//   - every account with [Books] that are kept from the receipts alone: gross, rounded
+//     fee and net of each settlement, none held or released twice, the steps and the
+//     transfers of each disbursement and withdrawal, rollbacks and reservations among
+//     them, nobody short but the world outside.
 //
 // The first leaf that disagrees is named and ends the audit: what follows rests on
 // it. Who alters a leaf and everything that is computed from it in one copy of a

@@ -29,6 +29,8 @@ type Report struct {
 
 	Balances  []Balance
 	Conserved bool
+	// Books are those that were kept from the receipts alone, and must agree.
+	Books Books
 
 	// Checkpoint is the note that the journal agrees with; its size is 0 if none was
 	// given. Cosigners are the short names of those whose cosignatures count.

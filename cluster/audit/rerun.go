@@ -29,6 +29,7 @@ var errMismatch = errors.New("mismatch")
 type audit struct {
 	config   Config
 	machine  *fsm.Machine
+	books    *Books                   // kept from receipts beside the machine
 	keys     atomic.Pointer[fsm.Keys] // as they are now, for those who verify ahead
 	report   Report
 	compared bool          // whether the checkpoint's size has been reached
@@ -42,7 +43,7 @@ func newAudit(c Config) (*audit, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &audit{config: c, machine: machine}
+	a := &audit{config: c, machine: machine, books: NewBooks()}
 	a.keys.Store(machine.Keys())
 	if c.Checkpoint != nil {
 		a.checkNote(c.Checkpoint)
@@ -140,6 +141,11 @@ func (a *audit) take(e *entry) error {
 	}
 	if err := a.compare(e, result); err != nil {
 		return err
+	}
+	for _, r := range result.Receipts {
+		if err := a.books.Take(r.Body); err != nil {
+			return a.mismatch(r.Leaf, nil, nil, "the %s receipt cannot be booked: %v", r.Kind, err)
+		}
 	}
 	a.count(e, result)
 	return nil
@@ -241,6 +247,12 @@ func (a *audit) sum() {
 	v, r := a.machine.View(), &a.report
 	r.Root, r.Digest, r.Height, r.Now, r.Alarms = v.Root(), v.Digest(), v.Height(), v.Now(), v.Alarms()
 	r.Conserved = v.Conserved() == nil
+	r.Books = *a.books
+	if r.FirstMismatch == nil {
+		if err := a.books.Agrees(v.Ledger()); err != nil {
+			_ = a.mismatch(r.Leaves, nil, nil, "receipts and ledger disagree at the end: %v", err)
+		}
+	}
 	v.Ledger().Accounts("", func(account treasury.Account) bool {
 		amount, negative := account.Balance()
 		r.Balances = append(r.Balances, Balance{Account: account.ID, Asset: account.Asset, Amount: amount, Negative: negative})

@@ -171,7 +171,17 @@ type auditSummary struct {
 	CosignedBy []string          `json:"cosigned_by"`
 	Alarms     []string          `json:"alarms"`
 	Balances   map[string]string `json:"balances"`
+	Books      booksSummary      `json:"books"`
 	Mismatch   *auditMismatch    `json:"mismatch,omitempty"`
+}
+
+// booksSummary is what the books kept from receipts are made of.
+type booksSummary struct {
+	Settlements   uint64 `json:"settlements"`
+	Releases      uint64 `json:"releases"`
+	Deposits      uint64 `json:"deposits"`
+	Disbursements uint64 `json:"disbursements"`
+	Withdrawals   uint64 `json:"withdrawals"`
 }
 
 type auditMismatch struct {
@@ -185,6 +195,9 @@ func summaryOf(r audit.Report) auditSummary {
 		Root: r.Root.String(), Digest: hex.EncodeToString(r.Digest[:]), Height: r.Height, Conserved: r.Conserved,
 		Checkpoint: r.Checkpoint.Size, CosignedBy: append([]string{}, r.Cosigners...), Alarms: append([]string{}, r.Alarms...),
 		Balances: map[string]string{},
+		Books: booksSummary{
+			r.Books.Settlements, r.Books.Releases, r.Books.Deposits, r.Books.Disbursements, r.Books.Withdrawals,
+		},
 	}
 	for _, b := range r.Balances {
 		s.Balances[string(b.Account)] = balance(b)
@@ -221,6 +234,8 @@ func auditWords(r audit.Report) string {
 	} else {
 		b.WriteString("no checkpoint was compared: that this is the committee's journal is not shown\n")
 	}
+	fmt.Fprintf(&b, "books kept from receipts alone agree: %d settlements held, %d released, %d deposits, %d disbursements, %d withdrawals\n",
+		r.Books.Settlements, r.Books.Releases, r.Books.Deposits, r.Books.Disbursements, r.Books.Withdrawals)
 	fmt.Fprintf(&b, "state digest %x\n", r.Digest)
 	rows := [][]string{{"account", "asset", "balance"}}
 	for _, a := range r.Balances {

@@ -1,0 +1,87 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/tallyvault/tallyvault/cluster/audit"
+	"github.com/tallyvault/tallyvault/fsm"
+)
+
+const (
+	// auditEvery is between two comparisons of the ledger with the receipts.
+	auditEvery = 30 * time.Second
+	// auditShare is how much of the time the auditor may work: one part of so many. It
+	// must not slow the node; who is behind compares later.
+	auditShare = 10
+	// auditStretch is how many leaves are read without a pause.
+	auditStretch = 2_048
+)
+
+// An auditor keeps books from the receipts in the journal, and compares them now and
+// then with the ledger. It shares no totals with the state machine, so it finds what
+// every replica would get wrong alike, and a ledger that memory or disk has changed.
+type auditor struct {
+	replica *replica
+	every   time.Duration
+	share   time.Duration
+	told    func(error) // of every comparison
+
+	books *audit.Books // nil before the first leaf
+	read  uint64       // leaves
+}
+
+func (a *auditor) run(ctx context.Context) {
+	for pause(ctx, a.every) {
+		if !a.replica.complete() {
+			continue // leaves are missing that the state has passed
+		}
+		over, err := a.compare(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		a.told(err)
+		if over {
+			return // books that are wrong once say nothing any more
+		}
+	}
+}
+
+// compare reads up to the newest state and compares. It reports whether anything was
+// wrong.
+func (a *auditor) compare(ctx context.Context) (wrong bool, err error) {
+	view := a.replica.view.Load()
+	if a.books == nil {
+		a.books = audit.NewBooks()
+	}
+	for size := view.TreeSize(); a.read < size; {
+		began, to := time.Now(), min(size, a.read+auditStretch)
+		if err := a.replica.journal.Leaves(a.read, to, a.take); err != nil {
+			return true, err
+		}
+		a.read = to
+		if !pause(ctx, time.Since(began)*(a.share-1)) {
+			return false, ctx.Err()
+		}
+	}
+	if err := a.books.Agrees(view.Ledger()); err != nil {
+		return true, fmt.Errorf("at %d leaves: %w", a.read, err)
+	}
+	return false, nil
+}
+
+// take books one leaf.
+func (a *auditor) take(i uint64, leaf []byte) error {
+	if len(leaf) == 0 || leaf[0] != fsm.LeafReceipt {
+		return nil
+	}
+	kind, body, err := fsm.ParseReceipt(leaf)
+	if err == nil {
+		err = a.books.Take(body)
+	}
+	if err != nil {
+		return fmt.Errorf("leaf %d, a %s receipt: %w", i, kind, err)
+	}
+	return nil
+}
