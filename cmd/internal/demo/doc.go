@@ -8,6 +8,8 @@
 //	meters     believable households and PV plants from a seed, or a file
 //	setup      principals, meters and deposits by threshold commands
 //	feed       providers submit readings; agents attest; money settles
+//	treasury   payments decided by vote: one that waits for another, one voted down,
+//	           one vetoed, one rolled back
 //	mischief   forged, replayed, foreign, skewed, implausible: each refused
 //	evidence   every receipt as a proof file, verified by a child process
 //	           that has files and no network

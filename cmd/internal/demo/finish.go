@@ -76,6 +76,7 @@ func (c *committee) prove(ctx context.Context, config Config, s *Summary) error 
 	s.Readings.Settled, s.Readings.Baselines = e.settlements, e.baselines
 	s.Readings.Rejected, s.Readings.Unsettled = e.rejected, e.unsettled
 	s.Checkpoint = Checkpoint{Size: e.size, CosignedBy: e.cosigners}
+	s.Disbursements = c.disbursements()
 	s.Conservation = c.members[0].cluster.View().Conserved() == nil
 	config.Progress.Say("%d receipts lie under checkpoint %d, cosigned by %v; a child process verifies them", e.receipts, e.size, e.cosigners)
 	s.ReceiptsVerifiedOffline, err = config.Verify(e.policy, e.dir)

@@ -145,6 +145,7 @@ func (c *committee) trade(ctx context.Context, config Config, meters []*meter, s
 			})
 		}
 	}
+	providers.Go(func() error { return c.treasury(feedCtx, config.Progress.Say) })
 	watch, stopWatch := context.WithCancel(feedCtx)
 	defer stopWatch()
 	go c.watch(watch, config.Progress, seen)

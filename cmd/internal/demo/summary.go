@@ -12,6 +12,8 @@ type Summary struct {
 	Settlements int    `json:"settlements"`
 	Settled     string `json:"settled_amount"`
 	Releases    int    `json:"releases"`
+	// Disbursements counts payments out of the treasury by how they ended.
+	Disbursements map[string]uint64 `json:"disbursements"`
 	// Receipts is how many receipts the final checkpoint covers.
 	Receipts                int        `json:"receipts"`
 	ReceiptsVerifiedOffline int        `json:"receipts_verified_offline"`
@@ -52,6 +54,9 @@ type Mischief struct {
 func (s Summary) Clean() bool {
 	ok := s.Conservation && s.StateDigestsEqual && s.AuditClean &&
 		s.Receipts > 0 && s.Receipts == s.ReceiptsVerifiedOffline && s.Readings.Settled > 0
+	for _, ending := range []string{"finalized", "rolled_back", "rejected", "cancelled"} {
+		ok = ok && s.Disbursements[ending] > 0
+	}
 	for _, m := range s.Mischief {
 		ok = ok && m.Got == m.Want
 	}

@@ -16,6 +16,9 @@ func (s Summary) Tell(out io.Writer, program string) {
 	say("  %d readings of %d meters were sent, %d accepted, %d refused at once.", r.Submitted, s.Meters, r.Accepted, r.Submitted-r.Accepted)
 	say("  %d began a meter, %d settled for %s minor units, %d were rejected by the oracles, %d found no quorum.",
 		r.Baselines, r.Settled, s.Settled, r.Rejected, r.Unsettled)
+	d := s.Disbursements
+	say("  Of the treasury's disbursements %d were paid for good, %d rolled back, %d voted down, %d vetoed.",
+		d["finalized"], d["rolled_back"], d["rejected"], d["cancelled"])
 	say("  Mischief:")
 	for _, m := range s.Mischief {
 		say("    %-55s %s", m.Attempt, m.Got)
