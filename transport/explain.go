@@ -26,6 +26,8 @@ var explainers = map[string]explainer{
 	api.KindSettlement: (*Door).explainSettlement,
 	api.KindMeter:      (*Door).explainMeter,
 	api.KindProvider:   (*Door).explainProvider,
+
+	api.KindDisbursement: (*Door).explainDisbursement,
 }
 
 const explainPath = "/v1/explain/{id...}"
@@ -34,7 +36,7 @@ func (d *Door) explainRoutes() {
 	read(d, huma.Operation{
 		OperationID: "explain", Path: explainPath, Tags: []string{"explain"},
 		Summary: "What an object is, what it waits for and who can act",
-		Description: "The id is the identity of a command; KIND/NAME, such as settlement/energy/3, tally/energy/17, meter/roof-1 or provider/sunny; " +
+		Description: "The id is the identity of a command; KIND/NAME, such as settlement/energy/3, tally/energy/17, meter/roof-1, provider/sunny or disbursement/ID; " +
 			"MARKET/NUMBER for a reading; or the bare name of a meter or provider. A slash in it may be percent-encoded.",
 	}, d.explainObject)
 	// The router's mark for many segments is no part of the documented path.

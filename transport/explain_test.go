@@ -98,7 +98,7 @@ func (s *waitingStory) names(t *testing.T) {
 		{"tally/energy/7", "NotFound", "kind reading"},
 		{"settlement/energy", "MalformedPayload", "want MARKET/NUMBER"},
 		{"settlement/energy/x", "MalformedPayload", "want MARKET/NUMBER"},
-		{"planet/mars", "MalformedPayload", "no kind \"planet\" of object: want one of command, meter"},
+		{"planet/mars", "MalformedPayload", "no kind \"planet\" of object: want one of command, disbursement"},
 		{"command/12", "MalformedPayload", "field id"},
 		{strings.Repeat("ab", 32), "NotFound", "sending the same bytes again is safe"},
 		{"windy", "MalformedPayload", "say meter/windy or provider/windy"},

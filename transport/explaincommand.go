@@ -46,6 +46,16 @@ func (d *Door) explainCommand(s state, name string) (api.Explanation, error) {
 		out.Sentence += ". " + inner.Sentence
 		return out, nil
 	}
+	if id := shown.Result["disbursement"]; id != "" {
+		inner, err := d.explainDisbursement(s, id)
+		if err != nil {
+			return out, err
+		}
+		out.Waits, out.Disbursement, out.Runbook = inner.Waits, inner.Disbursement, inner.Runbook
+		out.Related = append([]string{api.KindDisbursement + "/" + id}, inner.Related...)
+		out.Sentence += ". " + inner.Sentence
+		return out, nil
+	}
 	if o.Type == fsm.TypeAttest {
 		out.Sentence += fmt.Sprintf(": %s of its votes counted, %s came late, %s repeated what was said, %s contradicted it, %s were by no member of the electorate",
 			shown.Result["counted"], shown.Result["late"], shown.Result["repeated"], shown.Result["equivocations"], shown.Result["not_in_electorate"])

@@ -70,6 +70,11 @@ func (s *story) treasury(t *testing.T) {
 	if d := show(afterPath); d.Status != "queued" || d.Waits == nil || d.Waits.For != "dependencies" || len(d.Waits.On) != 1 {
 		t.Errorf("%+v", d)
 	}
+	var why api.Explanation
+	s.get(t, "/v1/explain/disbursement"+afterPath, nil, &why)
+	if len(why.Waits) == 0 || why.Waits[0].For != "dependencies" || why.Waits[0].Object != "disbursement"+paidPath || why.Disbursement == nil {
+		t.Errorf("%+v", why)
+	}
 	send("bob", afterPath+"/queue", &fsm.Queue{Disbursement: after}, http.StatusOK)
 	await(paidPath, "executed") // its bracket has no timelock
 	send("bob", paidPath+"/execute", &fsm.Execute{Disbursement: paid}, http.StatusOK)
@@ -99,6 +104,10 @@ func (s *story) treasury(t *testing.T) {
 	s.rollback(t, base+afterPath+"/rollback", after)
 	if d := await(afterPath, "rolled_back"); d.Waits != nil || len(d.Next) != 0 || d.Ending != "committee" {
 		t.Errorf("%+v", d)
+	}
+	s.get(t, "/v1/explain"+afterPath, nil, &why) // by the identity of the command that proposed it
+	if why.Status != "accepted" || len(why.Related) != 2 || why.Related[0] != "disbursement"+afterPath {
+		t.Errorf("%+v", why)
 	}
 	s.treasuryReads(t, paidPath[1:])
 }

@@ -145,6 +145,9 @@ func TestVotes(t *testing.T) {
 	m.sound()
 	m.vote("a", "cat", false)
 	m.is("a", Voting) // ben decides
+	if got := m.b.Missing(m.get("a")); !slices.Equal(got, []string{"ben"}) {
+		t.Errorf("%v have not voted", got)
+	}
 	m.pass(9)
 	m.is("a", Voting)
 	m.c.Height++

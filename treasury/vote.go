@@ -1,5 +1,7 @@
 package treasury
 
+import "slices"
+
 // Vote counts a principal's one and final vote, in every house that has a say and
 // of which it was a member when voting opened.
 func (b *Book) Vote(c Clock, by string, id ID, content [32]byte, approve bool) ([]Effect, *Refusal) {
@@ -114,4 +116,23 @@ func tallyFacts(tallies []Tally) (facts []Field) {
 		facts = append(facts, Field{"house", t.House}, Field{"approve", u64(t.Approve)}, Field{"reject", u64(t.Reject)}, Field{"required", u64(t.Required())})
 	}
 	return facts
+}
+
+// Missing lists the members of the houses that have a say in an open vote and have not
+// voted, in order.
+func (b *Book) Missing(d *Disbursement) (out []string) {
+	snapshot, ok := b.rolls.Get(d.roll)
+	if !ok || d.Status != Voting {
+		return nil
+	}
+	for _, t := range d.Tallies {
+		h, _ := snapshot.house(t.House)
+		for _, m := range h.Members {
+			if _, voted := b.votes.Get(voteKey(d.ID, m.Principal)); !voted && !slices.Contains(out, m.Principal) {
+				out = append(out, m.Principal)
+			}
+		}
+	}
+	slices.Sort(out)
+	return out
 }

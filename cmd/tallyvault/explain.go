@@ -21,6 +21,7 @@ func explainCommand() *cli.Command {
    energy/17             reading 17 of the market energy
    tally/energy/17       the votes on it
    settlement/energy/3   where the money of settlement 3 is
+   disbursement/ID       what a payment of the treasury waits for, and who can act
    roof-1, meter/roof-1  a meter
    sunny, provider/sunny a provider
    9c56...               the identity of a command, 64 hex digits

@@ -2,12 +2,13 @@ package api
 
 // Kinds of objects that can be explained.
 const (
-	KindCommand    = "command"
-	KindReading    = "reading"
-	KindTally      = "tally"
-	KindSettlement = "settlement"
-	KindMeter      = "meter"
-	KindProvider   = "provider"
+	KindCommand      = "command"
+	KindReading      = "reading"
+	KindTally        = "tally"
+	KindSettlement   = "settlement"
+	KindMeter        = "meter"
+	KindProvider     = "provider"
+	KindDisbursement = "disbursement"
 )
 
 // What an object can wait for.
@@ -24,7 +25,7 @@ const (
 type Explanation struct {
 	Facts
 	Object   string   `json:"object" doc:"the object's full name, e.g. reading/energy/17"`
-	Kind     string   `json:"kind" enum:"command,reading,tally,settlement,meter,provider" doc:"more kinds may come"`
+	Kind     string   `json:"kind" enum:"command,reading,tally,settlement,meter,provider,disbursement" doc:"more kinds may come"`
 	Status   string   `json:"status" doc:"where it stands, in one word"`
 	Sentence string   `json:"sentence" doc:"all of it for people"`
 	Height   Uint64   `json:"height" doc:"replicated height now; windows count it"`
@@ -40,11 +41,13 @@ type Explanation struct {
 	Settlement *Settlement `json:"settlement,omitempty"`
 	Meter      *Meter      `json:"meter,omitempty"`
 	Provider   *Provider   `json:"provider,omitempty"`
+
+	Disbursement *Disbursement `json:"disbursement,omitempty"`
 }
 
 // Wait is one thing that an object waits for.
 type Wait struct {
-	For      string   `json:"for" enum:"quorum,earlier_reading,reading,funds,dispute_window,finality" doc:"more may come"`
+	For      string   `json:"for" enum:"quorum,earlier_reading,reading,funds,dispute_window,finality,opening,votes,dependencies,timelock,confirmation,retry,rollback_window,executor,unpause" doc:"more may come"`
 	Sentence string   `json:"sentence"`
 	Who      []string `json:"who" doc:"who can end it, as role/name; empty if only time can"`
 	Do       string   `json:"do,omitempty" doc:"what they would do"`
