@@ -58,7 +58,7 @@ The log key is drawn here, sealed to every node and forgotten.
 			&cli.UintFlag{Name: "faulty", Usage: "how many nodes may lie (default: as many as the committee bears)"},
 			&cli.StringFlag{Name: "market", Value: "energy", Usage: "`ID` of the first market"},
 			outFlag("the unsigned genesis"),
-		}, blockFlags()...), rowFlags()...),
+		}, append(treasuryFlags(), blockFlags()...)...), rowFlags()...),
 		Action: genesisCreate,
 	}
 }
@@ -91,6 +91,9 @@ func foundingPlan(c *cli.Context) (p founding.Plan, err error) {
 	row := &p.Preset.Markets[0]
 	row.Market = c.String("market")
 	shape(c, row)
+	if err := shapeTreasury(c, &p.Preset); err != nil {
+		return p, err
+	}
 	if c.IsSet("faulty") {
 		f := small(c.Uint("faulty"))
 		p.Faulty = &f

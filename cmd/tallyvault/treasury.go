@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -40,7 +41,7 @@ back. Whatever time does, the cluster does by itself.
 				return fsm.Veto{Header: h, Disbursement: id, Reason: c.String("reason")}, demand(c, "reason")
 			}, reasonFlag()),
 			treasuryPauseCommand(), treasuryWithdrawCommand(),
-		}, append(treasuryGoverned(), treasuryReads()...)...),
+		}, slices.Concat(treasuryGoverned(), treasuryRuleCommands(), treasuryReads())...),
 	}
 }
 

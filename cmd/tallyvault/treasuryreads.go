@@ -22,12 +22,15 @@ func treasuryReads() []*cli.Command {
 	return []*cli.Command{
 		treasuryRead("status", "say what a disbursement waits for, who can act, and the dates ahead", "ID", disbursementStatus),
 		treasuryRead("show", "print a disbursement as the API has it", "ID", func(ctx context.Context, c *cli.Context, node *client.Client) error {
-			return showDisbursement(ctx, c, node, "/v1/treasury/disbursements/"+c.Args().First(), nil)
+			return showAnswer(ctx, c, node, "/v1/treasury/disbursements/"+c.Args().First(), nil)
 		}),
 		treasuryRead("timeline", "tell the whole story of a disbursement, receipt for receipt", "ID", disbursementTimeline),
 		treasuryRead("balance", "print the treasury's money", "", treasuryBalance),
 		treasuryRead("summary", "print counts, balance and the executor's health", "", func(ctx context.Context, c *cli.Context, node *client.Client) error {
-			return showDisbursement(ctx, c, node, "/v1/treasury/summary", nil)
+			return showAnswer(ctx, c, node, "/v1/treasury/summary", nil)
+		}),
+		treasuryRead("rules", "print the rules and houses as they are now", "", func(ctx context.Context, c *cli.Context, node *client.Client) error {
+			return showAnswer(ctx, c, node, "/v1/treasury/rules", nil)
 		}),
 		listing("list", "disbursements, the newest proposal first", "tallyvault treasury list --status voting,queued",
 			[]cli.Flag{
@@ -75,8 +78,8 @@ func treasuryRead(name, what, args string, read func(ctx context.Context, c *cli
 	}
 }
 
-// showDisbursement prints an answer as it came, indented.
-func showDisbursement(ctx context.Context, c *cli.Context, node *client.Client, path string, query url.Values) error {
+// showAnswer prints what a node answers as it came, indented.
+func showAnswer(ctx context.Context, c *cli.Context, node *client.Client, path string, query url.Values) error {
 	var raw json.RawMessage
 	if err := node.Get(ctx, path, query, &raw); err != nil {
 		return err
