@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/tallyvault/tallyvault/fsm"
@@ -34,7 +35,7 @@ func EvidenceOf(g *genesis.Signed, chain string) (*Evidence, error) {
 // client was made with.
 func (c *Client) Evidence(ctx context.Context) (*Evidence, error) {
 	if c.config.Genesis == nil {
-		return nil, fmt.Errorf("evidence is judged by a genesis: give one to Dial")
+		return nil, errors.New("evidence is judged by a genesis: give one to Dial")
 	}
 	var chain api.PolicyChain
 	if err := c.Get(ctx, "/v1/policy", nil, &chain); err != nil {

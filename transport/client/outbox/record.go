@@ -101,6 +101,10 @@ type Fate struct {
 	At time.Time `json:"at"`
 }
 
+// Over says that nothing more is to come of the measurement: nothing comes behind its
+// stage, and that is final.
+func (f Fate) Over() bool { return f.Stage.over() && f.Final }
+
 // record is a fate as it is kept.
 type record struct {
 	Fate

@@ -89,10 +89,14 @@ func (o *Outbox) round(ctx context.Context) (sent bool, err error) {
 	if err != nil || len(picked) == 0 {
 		return false, err
 	}
-	if err := o.place(ctx); err != nil {
-		return false, err
+	// Bounded, so that who looks at the log learns what keeps the outbox waiting.
+	asking, cancel := context.WithTimeout(ctx, sendingFor)
+	err = o.place(asking)
+	if err == nil {
+		err = o.learnLanes(asking, picked)
 	}
-	if err := o.learnLanes(ctx, picked); err != nil {
+	cancel()
+	if err != nil {
 		return false, err
 	}
 	batch, err := o.sign(picked)

@@ -101,7 +101,7 @@ func (t table) put(before, r *record) error {
 		errs = append(errs, t.unlink(key, before))
 	}
 	errs = append(errs, t.bucket(bucketRecords).Put(key, r.encode()), t.link(key, r))
-	if r.Stage.over() && r.Final && (before == nil || !before.Final || !before.Stage.over()) {
+	if r.Over() && (before == nil || !before.Over()) {
 		errs = append(errs, t.finish(key))
 	}
 	return errors.Join(errs...)
