@@ -41,9 +41,6 @@ func ProviderHeld(principal string) AccountID {
 	return AccountID(providerPrefix + principal + heldSuffix)
 }
 
-// Payee is the account of somebody outside whom disbursements pay.
-func Payee(name string) AccountID { return AccountID(payeePrefix + name) }
-
 // Held is the account of what the owner of an account got and may not touch yet.
 func (id AccountID) Held() AccountID { return id + heldSuffix }
 

@@ -85,6 +85,7 @@ func (j *judge) hears(s Step) {
 		if j.blocks >= epochs(1) {
 			j.t.Fatal("rolled back too late")
 		}
+	default:
 	}
 	if s.Status != s.From {
 		j.since[s.ID] = j.blocks
@@ -119,6 +120,7 @@ func (j *judge) counts(s Step) {
 		if passed {
 			j.t.Fatal("rejected at the floor")
 		}
+	default:
 	}
 }
 

@@ -156,6 +156,7 @@ func (b *Book) Waits(d *Disbursement) Wait {
 		}
 	case Executed:
 		w.For = WaitWindow
+	default:
 	}
 	if d.Status != Draft && b.Paused() {
 		w.For, w.Who, w.Until = WaitUnpause, "admins", 0

@@ -79,7 +79,7 @@ func TestWithdrawalLimits(t *testing.T) {
 func TestPayee(t *testing.T) {
 	m := found(t, 1_000)
 	body := pay(70)
-	body.Destination, body.Payee = Payee("acme"), "Acme GmbH, IBAN 2"
+	body.Destination, body.Payee = "payee/acme", "Acme GmbH, IBAN 2"
 	m.decide("a", body)
 	m.pass(20)
 	m.is("a", Finalized)
