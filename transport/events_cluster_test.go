@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -67,7 +68,7 @@ func (s *story) listenTo(t *testing.T, url, token, lastID string) *ear {
 // next is the next block; false at the end of the stream.
 func (e *ear) next() (told, bool) {
 	block, err := e.tryNext()
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		e.t.Fatalf("reading a stream: %v", err)
 	}
 	return block, err == nil

@@ -187,14 +187,6 @@ func group(digits string) string {
 	return digits
 }
 
-// listed joins names for a sentence.
-func listed(names []string) string {
-	if len(names) < 2 {
-		return strings.Join(names, "")
-	}
-	return strings.Join(names[:len(names)-1], ", ") + " and " + names[len(names)-1]
-}
-
 // finality is the wait for a checkpoint over the leaf, if there is none yet.
 func (d *Door) finality(s state, leaf uint64) (api.Wait, bool) {
 	if leaf < s.finalSize {

@@ -51,9 +51,10 @@ func TestEveryCommandTeaches(t *testing.T) {
 // must mean the same kind of thing in all of them.
 func TestOneNameIsOneKindOfSetting(t *testing.T) {
 	kinds, vars := map[string]reflect.Type{}, map[string]string{}
-	// A key is one file where one person acts and several where several sign; an
-	// interval is a column of text where meters come from a file.
-	apart := []string{"key", "interval"}
+	// A key is one file where one person acts and several where several sign, a meter is
+	// one of several where a file has many; intervals and decimals are columns of text
+	// where meters come from a file.
+	apart := []string{"key", "meter", "interval", "decimals"}
 	leaves(testApp("energy", "submit-reading").Commands, "tallyvault", func(name string, c *cli.Command) {
 		for _, f := range c.Flags {
 			flag := f.Names()[0]

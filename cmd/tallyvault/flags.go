@@ -200,7 +200,7 @@ func confirm(c *cli.Context, question string, inputTaken bool) error {
 		if said == "yes" || said == "y" {
 			return nil
 		}
-		return fmt.Errorf("not signed: the answer was %q, not yes", said)
+		return fmt.Errorf("not signed: the answer was %q, not yes (--yes signs without asking)", said)
 	}
 }
 

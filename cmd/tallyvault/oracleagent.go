@@ -103,7 +103,7 @@ func oracleAgent(c *cli.Context) error {
 		if err != nil {
 			return err
 		}
-		defer config.Decisions.Close()
+		defer func() { _ = config.Decisions.Close() }() // each decision was synced when it was written
 	} else {
 		log.Warn("without --decision-log an agent that is killed while it votes may contradict itself when it is started again")
 	}

@@ -69,6 +69,8 @@ func (p *plan) shape() *Shape {
 		for _, f := range p.fields {
 			s.Members = append(s.Members, Member{Name: f.name, Optional: f.optional, Shape: f.plan.shape(), Tag: f.tag})
 		}
+	default:
+		s.Form = FormString
 	}
 	if p.typ.Kind() == reflect.Array {
 		s.Size = p.typ.Len()

@@ -83,7 +83,7 @@ func (a *Agent) Run(ctx context.Context) error {
 		a.config.Logger.Warn("not every reference can be read", "error", err)
 	}
 	if a.oracle = a.askOracle(ctx); ctx.Err() != nil {
-		return nil
+		return nil //nolint:nilerr // whoever ended it knows
 	}
 	// From here on events are news; what is there already, the watchers ask for.
 	leaf := a.askLeaf(ctx)

@@ -35,8 +35,9 @@ func (u Unit) shift() int {
 		return -3
 	case MWh:
 		return 3
+	default:
+		return 0
 	}
-	return 0
 }
 
 // Limits of what is read. They bound memory, not honest files.

@@ -115,6 +115,7 @@ func readPart(c *intervals.Collector, input io.Reader, f Format) error {
 		return nem12.Read(input, c)
 	case GreenButton:
 		return greenbutton.Read(input, c)
+	default:
+		return c.CSV(input)
 	}
-	return c.CSV(input)
 }

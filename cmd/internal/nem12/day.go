@@ -168,7 +168,7 @@ func qualityOf(method, reason string) string {
 func (f *file) quality(fields []string) error {
 	if f.day == nil {
 		if f.version == nem12 && f.channel != nil && f.channel.wrong != nil {
-			return nil // It was refused with its channel.
+			return nil //nolint:nilerr // it was refused with its channel
 		}
 		return f.Skip(f.line, "", errors.New("a 400 record without a 300 record before it"))
 	}

@@ -314,7 +314,7 @@ func (l *link) correct(r client.Result) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.offset = time.UnixMilli(now).Sub(time.Now()) - l.ahead
+	l.offset = time.Until(time.UnixMilli(now)) - l.ahead
 }
 
 // SubmitBatch implements Cluster.

@@ -179,7 +179,7 @@ func crash(t *testing.T, seed uint64) {
 // pass lets so many seconds go by; the oracle attests now and then.
 func (l *life) pass(seconds int) {
 	for range seconds {
-		time.Sleep(time.Second)
+		<-time.After(time.Second)
 		l.c.tick()
 		if l.random.IntN(3) == 0 {
 			l.c.attest()

@@ -30,7 +30,7 @@ func (o *Outbox) listen(ctx context.Context) error {
 		var refusal *client.Refused
 		switch {
 		case ctx.Err() != nil:
-			return nil
+			return nil //nolint:nilerr // whoever ended it knows
 		case !errors.As(err, &refusal):
 			return err
 		}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
 
 	"github.com/tallyvault/tallyvault/fsm/envelope"
 	"github.com/tallyvault/tallyvault/transport/api"
@@ -107,7 +108,7 @@ func Open(c Config) (*Outbox, error) {
 	_, err := os.Stat(c.Path)
 	fresh := errors.Is(err, fs.ErrNotExist)
 	db, err := bbolt.Open(c.Path, 0o600, &bbolt.Options{Timeout: lockTimeout, FreelistType: bbolt.FreelistMapType, NoFreelistSync: true})
-	if errors.Is(err, bbolt.ErrTimeout) {
+	if errors.Is(err, berrors.ErrTimeout) {
 		return nil, fmt.Errorf("outbox %s is open in another process", c.Path)
 	}
 	if err != nil {

@@ -118,7 +118,7 @@ func TestCapacity(t *testing.T) {
 			t.Errorf("a fifth: %v", err)
 		}
 		for range 60 {
-			time.Sleep(time.Second)
+			<-time.After(time.Second)
 			c.tick()
 			c.attest()
 			synctest.Wait()

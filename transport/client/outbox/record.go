@@ -37,8 +37,9 @@ func (s Stage) rank() int {
 		return 1
 	case Settled:
 		return 2
+	default:
+		return 3
 	}
-	return 3
 }
 
 // over says that nothing comes behind the stage.

@@ -43,7 +43,7 @@ func (o *Outbox) send(ctx context.Context) error {
 		sent, err := o.round(ctx)
 		switch {
 		case ctx.Err() != nil:
-			return nil
+			return nil //nolint:nilerr // whoever ended it knows
 		case errors.Is(err, errCluster):
 			// The cluster cannot be reached: what is stored is safe meanwhile.
 			wait = min(max(2*wait, firstPause), longestPause)
@@ -64,7 +64,7 @@ func (o *Outbox) send(ctx context.Context) error {
 		}
 		timer.Stop()
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // whoever ended it knows
 		}
 	}
 }

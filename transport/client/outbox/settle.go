@@ -69,6 +69,7 @@ func (r *record) refuse(outcome api.Outcome) (waits bool) {
 	case fsm.TimestampSkew:
 		// The clock is right now, unless it was the measurement's time that is wrong.
 		return outcome.Fields["measured_at"] != "" || r.Signed > 2
+	default:
+		return true
 	}
-	return true
 }

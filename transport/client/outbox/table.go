@@ -74,7 +74,7 @@ func (t table) get(key []byte) (*record, error) {
 func (t table) byID(id string) (*record, error) {
 	raw, err := hex.DecodeString(id)
 	if err != nil {
-		return nil, nil
+		return nil, nil //nolint:nilerr // what is no identity names no record
 	}
 	return t.behind(t.bucket(bucketIDs).Get(raw))
 }
