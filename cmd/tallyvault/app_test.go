@@ -52,9 +52,10 @@ func TestEveryCommandTeaches(t *testing.T) {
 func TestOneNameIsOneKindOfSetting(t *testing.T) {
 	kinds, vars := map[string]reflect.Type{}, map[string]string{}
 	// A key is one file where one person acts and several where several sign, a meter is
-	// one of several where a file has many; intervals and decimals are columns of text
+	// one of several where a file has many, a house is one where it is changed and
+	// several with their members in genesis; intervals and decimals are columns of text
 	// where meters come from a file.
-	apart := []string{"key", "meter", "interval", "decimals"}
+	apart := []string{"key", "meter", "house", "interval", "decimals"}
 	leaves(testApp("energy", "submit-reading").Commands, "tallyvault", func(name string, c *cli.Command) {
 		for _, f := range c.Flags {
 			flag := f.Names()[0]

@@ -20,7 +20,7 @@ back. Whatever time does, the cluster does by itself.
 
    tallyvault treasury submit payment.json --key ann.key --genesis genesis.json
    tallyvault treasury open ID --key ann.key --genesis genesis.json
-   tallyvault treasury vote ID --approve --key ben.key --genesis genesis.json
+   tallyvault treasury vote ID --verdict approve --key ben.key --genesis genesis.json
    tallyvault treasury status ID --key ben.key --genesis genesis.json`,
 		Subcommands: append([]*cli.Command{
 			treasurySubmitCommand(), treasuryAmendCommand(),
@@ -142,9 +142,9 @@ func treasuryVoteCommand() *cli.Command {
 		Description: `Shows what the vote is about as the node tells it, with the hash of its content, which
 the vote names: it counts for no other text or amount.
 
-   tallyvault treasury vote ID --approve --key ben.key --genesis genesis.json`,
+   tallyvault treasury vote ID --verdict approve --key ben.key --genesis genesis.json`,
 		Flags: append([]cli.Flag{
-			&cli.BoolFlag{Name: "approve", Usage: "vote for it"}, &cli.BoolFlag{Name: "reject", Usage: "vote against it"},
+			&cli.StringFlag{Name: "verdict", Usage: "the vote: `approve|reject`"},
 		}, singleFlags()...),
 		Action: treasuryVote,
 	}

@@ -137,16 +137,13 @@ func treasuryVote(c *cli.Context) error {
 	if err := arguments(c, 1, 1); err != nil {
 		return err
 	}
-	if c.Bool("approve") == c.Bool("reject") {
-		return usage("give --approve or --reject, one of them")
+	verdict := c.String("verdict")
+	if verdict != fsm.VerdictApprove && verdict != fsm.VerdictReject {
+		return usage("--verdict must be %s or %s, found %q", fsm.VerdictApprove, fsm.VerdictReject, verdict)
 	}
 	id, err := idArgument(c)
 	if err != nil {
 		return err
-	}
-	verdict := fsm.VerdictApprove
-	if c.Bool("reject") {
-		verdict = fsm.VerdictReject
 	}
 	return singleWith(c, "vote", func(ctx context.Context, node *client.Client, h fsm.Header) (any, error) {
 		var d api.OneDisbursement
