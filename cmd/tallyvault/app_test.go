@@ -31,7 +31,8 @@ func testApp(args ...string) *cli.App {
 func TestEveryCommandTeaches(t *testing.T) {
 	app := testApp("energy", "submit-reading")
 	leaves(app.Commands, "tallyvault", func(name string, c *cli.Command) {
-		if c.Usage == "" || !strings.Contains(c.Description, name) {
+		// The examples of what has two names use the shorter one.
+		if c.Usage == "" || !strings.Contains(c.Description, strings.Replace(name, "gov treasury", "treasury", 1)) {
 			t.Errorf("%s: its help has no example of itself", name)
 		}
 		for _, f := range c.Flags {
