@@ -46,7 +46,7 @@ Exit status: 0 done, 1 refused, 2 usage, 3 the outcome is not known.`,
 			commandCommand(), signCommand(), submitCommand(),
 			statusCommand(), explainCommand(), accountsCommand(), settlementsCommand(), tokenCommand(),
 			receiptCommand(), evidenceCommand(), policyCommand(), auditCommand(),
-			demoCommand(), benchCommand(), versionCommand(),
+			demoCommand(), benchCommand(), versionCommand(), completionCommand(), completeCommand(),
 		},
 	}
 	quietDefaults()

@@ -16,7 +16,7 @@ func nodeCommand() *cli.Command {
 	return &cli.Command{
 		Name:        "node",
 		Usage:       "prepare a machine to be a node of a committee, and replace one",
-		Subcommands: []*cli.Command{nodeInitCommand(), nodeShowCommand(), nodeReplaceCommand(), nodeCancelCommand()},
+		Subcommands: []*cli.Command{nodeInitCommand(), nodeShowCommand(), nodeReplaceCommand(), nodeCancelCommand(), nodeDoctorCommand()},
 	}
 }
 
