@@ -280,7 +280,7 @@ func TestAlarmStopsSigning(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &finality{origin: c.genesis.Origin(), roster: c.roster(), signer: signer, replica: r, clock: time.Now}
+	f := &finality{origin: c.genesis.Origin(), roster: c.roster(), signer: signer, replica: r, clock: time.Now, alarms: &localAlarms{}}
 	apply := func(index uint64, data []byte) {
 		r.ApplyBatch([]*raft.Log{{Index: index, Term: 1, Data: logData(1, data)}})
 		if err := f.sign(); err != nil {

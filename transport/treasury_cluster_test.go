@@ -1,6 +1,7 @@
 package transport_test
 
 import (
+	"bytes"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -177,9 +178,39 @@ func (s *story) treasuryReads(t *testing.T, paid string) {
 	if len(left.Withdrawals) != 0 {
 		t.Errorf("%+v", left)
 	}
+	s.exports(t, balance.Executed)
 	for _, bad := range []string{"?status=gone", "?min_amount=1.5", "/abc"} {
 		if response, text := s.do(t, http.MethodGet, s.Nodes[0].URL+"/v1/treasury/disbursements"+bad, s.token(t, "ada"), nil); response.StatusCode < 400 || response.StatusCode > 404 {
 			t.Errorf("%s: %s %s", bad, response.Status, text)
+		}
+	}
+}
+
+// exports wants the same bytes of every node at the same index.
+func (s *story) exports(t *testing.T, executed string) {
+	t.Helper()
+	var texts [3][]byte
+	s.Until("three exports at one index", func() bool {
+		var index [3]api.Uint64
+		for i, n := range s.Nodes {
+			response, text := s.do(t, http.MethodGet, n.URL+"/v1/treasury/export?consistency=stale", s.token(t, "ada"), nil)
+			if response.StatusCode != http.StatusOK {
+				t.Fatalf("%s %s", response.Status, text)
+			}
+			texts[i], index[i] = text, decode[api.TreasuryExport](t, text).Index
+		}
+		return index[0] == index[1] && index[1] == index[2]
+	})
+	if !bytes.Equal(texts[0], texts[1]) || !bytes.Equal(texts[1], texts[2]) {
+		t.Errorf("exports at one index differ:\n%s\n%s\n%s", texts[0], texts[1], texts[2])
+	}
+	e := decode[api.TreasuryExport](t, texts[0])
+	if e.Format != api.ExportFormat || e.Money.Executed != executed || e.Leaves == 0 || len(e.Accounts) == 0 || len(e.Epochs) == 0 {
+		t.Errorf("%s", texts[0])
+	}
+	for i, d := range e.Disbursements {
+		if int(d.Sequence) != i+1 {
+			t.Errorf("disbursement %d has sequence %d", i+1, d.Sequence)
 		}
 	}
 }

@@ -39,6 +39,10 @@ func (d *Door) treasuryRoutes() {
 	read(d, huma.Operation{
 		OperationID: "withdrawals", Path: "/v1/treasury/withdrawals", Tags: tag, Summary: "Withdrawals by id",
 	}, withdrawals)
+	read(d, huma.Operation{
+		OperationID: "treasury-export", Path: "/v1/treasury/export", Tags: tag, Summary: "Everything about the treasury, as one snapshot",
+		Description: "The same bytes from every node whose last applied entry is the same: nothing in it is a node's own.",
+	}, treasuryExport)
 }
 
 // disbursementsInput asks for a page of disbursements.
@@ -140,13 +144,7 @@ func disbursement(s state, _ Reader, in *idInput) (api.OneDisbursement, error) {
 		return out, err
 	}
 	out.Disbursement = disbursementOf(s, d)
-	for _, b := range s.Book().Ballots(d.ID) {
-		verdict := fsm.VerdictReject
-		if b.Approve {
-			verdict = fsm.VerdictApprove
-		}
-		out.Ballots = append(out.Ballots, api.Ballot{Principal: b.Principal, Verdict: verdict})
-	}
+	out.Ballots = ballotsOf(s, d)
 	s.Book().Dependents(d.ID, func(dependent *treasury.Disbursement) bool {
 		out.Dependents = append(out.Dependents, dependent.ID.String())
 		return len(out.Dependents) < maxDependents
@@ -190,12 +188,16 @@ func withdrawals(s state, _ Reader, in *ListInput) (api.Withdrawals, error) {
 			return false
 		}
 		last = w.ID.String()
-		out.Withdrawals = append(out.Withdrawals, api.Withdrawal{
-			ID: last, State: w.State.String(), Account: string(w.Account), Asset: treasury.Asset, Amount: w.Amount.String(), Payee: w.Payee,
-			Reference: w.Reference, Payouts: w.Payouts, Requested: *momentOf(w.Requested), Changed: *momentOf(w.Changed),
-		})
+		out.Withdrawals = append(out.Withdrawals, withdrawalOf(w))
 		return true
 	})
 	out.Page = p.Page
 	return out, nil
+}
+
+func withdrawalOf(w *treasury.Withdrawal) api.Withdrawal {
+	return api.Withdrawal{
+		ID: w.ID.String(), State: w.State.String(), Account: string(w.Account), Asset: treasury.Asset, Amount: w.Amount.String(), Payee: w.Payee,
+		Reference: w.Reference, Payouts: w.Payouts, Requested: *momentOf(w.Requested), Changed: *momentOf(w.Changed),
+	}
 }

@@ -111,12 +111,16 @@ type balanceInput struct {
 }
 
 func treasuryBalance(s state, _ Reader, _ *balanceInput) (api.TreasuryBalance, error) {
+	return api.TreasuryBalance{Facts: s.facts(), TreasuryMoney: moneyOf(s)}, nil
+}
+
+func moneyOf(s state) api.TreasuryMoney {
 	b := s.Book().Balance()
-	return api.TreasuryBalance{
-		Facts: s.facts(), Asset: treasury.Asset, Initial: b.Initial.String(), Accrued: b.Accrued.String(), Executed: b.Executed.String(),
+	return api.TreasuryMoney{
+		Asset: treasury.Asset, Initial: b.Initial.String(), Accrued: b.Accrued.String(), Executed: b.Executed.String(),
 		Compensated: b.Compensated.String(), Current: b.Current.String(), Reserved: b.Reserved.String(), Free: b.Free.String(),
 		Held: b.Held.String(), Leaving: b.Leaving.String(),
-	}, nil
+	}
 }
 
 // historyInput asks for a page of epochs.

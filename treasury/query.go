@@ -80,6 +80,11 @@ func (b *Book) matches(d *Disbursement, f Filter) bool {
 		d.Proposed.At >= f.Since && (f.Until == 0 || d.Proposed.At < f.Until)
 }
 
+// Disbursements yields all of them, the oldest proposal first.
+func (b *Book) Disbursements(yield func(*Disbursement) bool) {
+	b.rows.Scan(func(_ uint64, d *Disbursement) bool { return yield(d) })
+}
+
 // Dependents yields who waits for a disbursement: the sequence and the id, in order.
 func (b *Book) Dependents(id ID, yield func(*Disbursement) bool) {
 	for after := uint64(0); ; {

@@ -20,6 +20,9 @@ type Books struct {
 	disbursements map[fsm.Identity]*payment
 	withdrawals   map[fsm.Identity]*payment
 
+	// Posted, if set, is told of every transfer in the order of the receipts.
+	Posted func(from, to string, amount *big.Int)
+
 	// What they are made of.
 	Settlements, Releases, Deposits, Disbursements, Withdrawals uint64
 }
@@ -104,6 +107,9 @@ func (b *Books) move(from, to string, amount fsm.Amount) error {
 	if taken.Sign() < 0 && !strings.HasPrefix(from, "external/") {
 		return fmt.Errorf("account %s is short of %v after paying %v to %s", from, new(big.Int).Neg(taken), v, to)
 	}
+	if b.Posted != nil {
+		b.Posted(from, to, v)
+	}
 	return nil
 }
 
@@ -185,5 +191,8 @@ func (b *Books) threshold(r *fsm.ThresholdReceipt) error {
 	outside, account := b.of("external/"+facts["asset"]), b.of(facts["account"])
 	outside.Sub(outside, v)
 	account.Add(account, v)
+	if b.Posted != nil {
+		b.Posted("external/"+facts["asset"], facts["account"], v)
+	}
 	return nil
 }

@@ -24,7 +24,7 @@ func treasuryReads() []*cli.Command {
 		treasuryRead("show", "print a disbursement as the API has it", "ID", func(ctx context.Context, c *cli.Context, node *client.Client) error {
 			return showAnswer(ctx, c, node, "/v1/treasury/disbursements/"+c.Args().First(), nil)
 		}),
-		treasuryRead("timeline", "tell the whole story of a disbursement, receipt for receipt", "ID", disbursementTimeline),
+		treasuryTimelineCommand(), treasuryExportCommand(),
 		treasuryRead("balance", "print the treasury's money", "", treasuryBalance),
 		treasuryRead("summary", "print counts, balance and the executor's health", "", func(ctx context.Context, c *cli.Context, node *client.Client) error {
 			return showAnswer(ctx, c, node, "/v1/treasury/summary", nil)
@@ -176,26 +176,6 @@ func chainAhead(ctx context.Context, node *client.Client, d api.Disbursement) (l
 		}
 	}
 	return lines, nil
-}
-
-func disbursementTimeline(ctx context.Context, c *cli.Context, node *client.Client) error {
-	var t api.Timeline
-	if err := node.Get(ctx, "/v1/treasury/timeline", url.Values{"disbursement": {c.Args().First()}}, &t); err != nil {
-		return err
-	}
-	if c.Bool("json") {
-		return printJSON(c, t)
-	}
-	for _, e := range t.Events {
-		said, err := words.Reader{}.Leaf(e.Body)
-		if err != nil {
-			return err
-		}
-		if err := printf(c, "%s  proof: %s\n", said, e.Proof); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 func treasuryBalance(ctx context.Context, c *cli.Context, node *client.Client) error {

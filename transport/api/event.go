@@ -19,7 +19,7 @@ const (
 func EventKinds() []string {
 	return []string{
 		EventAccepted, EventClosed, EventRejected, EventOutcome, "settlement", "release", "threshold", "evidence",
-		"cut", "policy", EventUndecodable, EventCheckpoint,
+		"disbursement", "withdrawal", "pause", "cut", "policy", EventUndecodable, EventCheckpoint,
 	}
 }
 
@@ -34,7 +34,7 @@ const (
 
 // Event is one thing that happened, as the data of a server-sent event.
 type Event struct {
-	Kind       string          `json:"kind" doc:"the name of the event: reading_accepted, reading_closed, reading_rejected, outcome, settlement, release, threshold, evidence, cut, policy, undecodable, checkpoint, end"`
+	Kind       string          `json:"kind" doc:"the name of the event: reading_accepted, reading_closed, reading_rejected, outcome, settlement, release, threshold, evidence, disbursement, withdrawal, pause, cut, policy, undecodable, checkpoint, end"`
 	Leaf       Uint64          `json:"leaf" doc:"the journal leaf that it tells of; for checkpoint and end, the last leaf that the stream has passed. Pass it as after= to go on behind it"`
 	Signers    []string        `json:"signers,omitempty" doc:"whose keys signed the command"`
 	Market     string          `json:"market,omitempty"`

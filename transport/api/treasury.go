@@ -135,10 +135,9 @@ type Timeline struct {
 	Events       []TreasuryEvent `json:"events" doc:"receipts in order"`
 }
 
-// TreasuryBalance is the treasury's money: initial + accrued - executed + compensated
+// TreasuryMoney is the treasury's money: initial + accrued - executed + compensated
 // = current, and reserved + free = current.
-type TreasuryBalance struct {
-	Facts
+type TreasuryMoney struct {
 	Asset       string `json:"asset"`
 	Initial     string `json:"initial"`
 	Accrued     string `json:"accrued" doc:"deposits and fees that ever came in"`
@@ -149,6 +148,12 @@ type TreasuryBalance struct {
 	Free        string `json:"free"`
 	Held        string `json:"held" doc:"with destinations, and can still be rolled back"`
 	Leaving     string `json:"leaving" doc:"withdrawals that are not paid out"`
+}
+
+// TreasuryBalance is the answer about the treasury's money.
+type TreasuryBalance struct {
+	Facts
+	TreasuryMoney
 }
 
 // TreasuryFlow is what one epoch moved.

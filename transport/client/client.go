@@ -228,7 +228,10 @@ func (c *Client) exchange(ctx context.Context, e *endpoint, r request) (answer, 
 		return answer{}, sent.Load(), err
 	}
 	defer response.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(response.Body, maxBody))
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxBody+1))
+	if err == nil && len(body) > maxBody {
+		err = fmt.Errorf("it is longer than %d bytes", maxBody)
+	}
 	if err != nil {
 		return answer{}, true, fmt.Errorf("reading the answer of %s: %w", e.base, err)
 	}
