@@ -20,11 +20,31 @@ GOVULNCHECK   := bin/tools/govulncheck@v1.9.0
 
 .PHONY: help
 help: ## this list
-	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 15
 
 .PHONY: build
 build: ## the static binary, bin/tallyvault
 	CGO_ENABLED=0 go build -o bin/tallyvault ./cmd/tallyvault
+
+# A release is a function of the commit and the Go version alone: whatever the machine
+# sets for Go is set anew here. (An empty GOFLAGS would mean that of "go env -w".)
+# Symbols stay, for govulncheck -mode=binary; what debuggers need goes.
+RELEASES  = amd64 arm64 armv7
+VERSION   = $(shell .ci/version)
+DIST      = dist
+release-env = env -u GOEXPERIMENT -u GOFIPS140 CGO_ENABLED=0 GOWORK=off GOFLAGS=-mod=readonly GOOS=linux GOARCH=$(patsubst armv%,arm,$(1)) GOAMD64=v1 GOARM64=v8.0 GOARM=7
+
+.PHONY: release
+release: ## static binaries for linux on RELEASES (amd64 arm64 armv7), with their sums, in dist
+	@[[ -n "$(VERSION)" ]] || { echo "no commit to name the release by: make release VERSION=..."; exit 1; }
+	mkdir -p $(DIST)
+	rm -f $(DIST)/tallyvault-* $(DIST)/SHA256SUMS
+	$(foreach a,$(RELEASES),$(call release-env,$(a)) go build -trimpath -buildvcs=false -ldflags='-w -X main.release=$(VERSION)' -o $(DIST)/tallyvault-linux-$(a) ./cmd/tallyvault &&) true
+	cd $(DIST) && sha256sum tallyvault-* >SHA256SUMS && cat SHA256SUMS
+
+.PHONY: release-check
+release-check: ## the commit released twice, from two directories: equal byte for byte
+	.ci/reproduce $(RELEASES)
 
 .PHONY: test
 test: ## all tests; below five minutes on two cores

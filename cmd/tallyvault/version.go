@@ -29,8 +29,16 @@ func versionCommand() *cli.Command {
 	}
 }
 
-// version is what the Go toolchain stamped into this binary.
+// release is what "make release" has the linker write here: the commit's tag, or the
+// commit. The toolchain's own stamp is not used for releases, because it says less of
+// a shallow clone, and nothing in a directory that is not one.
+var release string
+
+// version is the release, or else what the Go toolchain stamped into this binary.
 func version() string {
+	if release != "" {
+		return release
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "unknown"
