@@ -40,7 +40,8 @@ func TestExtremesOfTheSun(t *testing.T) {
 		from := rapid.Int64Range(0, 4_000_000_000_000).Draw(t, "from")
 		to := from + rapid.Int64Range(1, 3*dayMs).Draw(t, "length")
 		high, low := site.elevation(to), site.elevation(to)
-		for at := from; at < to; at += 5 * minuteMs {
+		// Through the zenith it moves an eighth of a degree in half a minute.
+		for at := from; at < to; at += minuteMs {
 			e := site.elevation(at)
 			high, low = max(high, e), min(low, e)
 		}
