@@ -145,6 +145,9 @@ func disbursement(s state, _ Reader, in *idInput) (api.OneDisbursement, error) {
 	}
 	out.Disbursement = disbursementOf(s, d)
 	out.Ballots = ballotsOf(s, d)
+	if at, ok := s.Book().Earliest(treasury.Clock{Now: s.Now(), Height: s.Height()}, d); ok {
+		out.Earliest = &api.Dates{Executed: *s.due(at.Executed), Finalized: *s.due(at.Finalized)}
+	}
 	s.Book().Dependents(d.ID, func(dependent *treasury.Disbursement) bool {
 		out.Dependents = append(out.Dependents, dependent.ID.String())
 		return len(out.Dependents) < maxDependents

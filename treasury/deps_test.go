@@ -26,6 +26,41 @@ func TestDependentWaits(t *testing.T) {
 	m.sound()
 }
 
+// The earliest dates are those that come true when everybody acts at once.
+func TestEarliestDates(t *testing.T) {
+	m := found(t, 1_000)
+	dates := func(name string) (Dates, bool) {
+		d, _ := m.b.Get(idOf(name))
+		return m.b.Earliest(m.c, d)
+	}
+	m.decide("b", pay(200, "a"))
+	if at, ok := dates("b"); ok {
+		t.Errorf("b depends on what nobody proposed, and has %+v", at)
+	}
+	m.decide("a", pay(100))
+	a, _ := dates("a")
+	b, ok := dates("b")
+	begun := m.b.Height()
+	if want := (Dates{begun + 10, begun + 20}); !ok || a != want || b != (Dates{begun + 30, begun + 40}) {
+		t.Errorf("a %+v, b %+v, %v", a, b, ok)
+	}
+	m.pass(10)
+	m.is("a", Executed)
+	if again, _ := dates("b"); again != b {
+		t.Errorf("b %+v, was %+v", again, b)
+	}
+	m.pass(20)
+	m.is("b", Executed)
+	if again, _ := dates("b"); again.Finalized != b.Finalized {
+		t.Errorf("b %+v, was %+v", again, b)
+	}
+	m.pass(10)
+	m.is("b", Finalized)
+	if at, ok := dates("b"); ok {
+		t.Errorf("it has ended and has %+v", at)
+	}
+}
+
 func TestDiamond(t *testing.T) {
 	m := found(t, 1_000)
 	m.decide("a", pay(1))

@@ -227,7 +227,7 @@
 // Every operation returns its effects as data: a [Step] for each thing that happened to
 // a disbursement, a [Moved] for a withdrawal, each with the legs that were posted. Steps
 // of one disbursement are counted, so that a receipt of each can be found again. Reading
-// is [Book.Get], [Book.List], [Book.Waits], [Book.Ballots], [Book.Dependents],
+// is [Book.Get], [Book.List], [Book.Waits], [Book.Earliest], [Book.Ballots], [Book.Dependents],
 // [Book.Balance], [Book.History], [Book.Health], [Book.Count] and [Book.Withdrawals].
 //
 // # Image

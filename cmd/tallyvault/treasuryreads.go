@@ -6,7 +6,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -33,10 +35,7 @@ func treasuryReads() []*cli.Command {
 			return showAnswer(ctx, c, node, "/v1/treasury/rules", nil)
 		}),
 		listing("list", "disbursements, the newest proposal first", "tallyvault treasury list --status voting,queued",
-			[]cli.Flag{
-				&cli.StringFlag{Name: "status", Usage: "`STATUS`, or several divided by commas"},
-				&cli.StringFlag{Name: "destination", Usage: "`ACCOUNT` that is paid"},
-			},
+			listFilters(),
 			listDisbursements, []string{"DISBURSEMENT", "STATUS", "AMOUNT", "TO", "TITLE", "WAITS FOR"},
 			func(d api.Disbursement) []string {
 				waits := "-"
@@ -87,13 +86,37 @@ func showAnswer(ctx context.Context, c *cli.Context, node *client.Client, path s
 	return printJSON(c, raw)
 }
 
+// listFilters are the filters of the list, by the names of the API.
+func listFilters() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "status", Usage: "`STATUS`, or several divided by commas"},
+		&cli.StringFlag{Name: "destination", Usage: "`ACCOUNT` that is paid"},
+		&cli.StringFlag{Name: "min-amount", Usage: "`AMOUNT` or more, in minor units"},
+		&cli.StringFlag{Name: "max-amount", Usage: "`AMOUNT` or less, in minor units"},
+		&cli.StringFlag{Name: "from-epoch", Usage: "executed in this `EPOCH` or later"},
+		&cli.StringFlag{Name: "to-epoch", Usage: "executed in this `EPOCH` or earlier"},
+		&cli.StringFlag{Name: "since", Usage: "proposed at this `TIME` or later, such as 2025-10-09T12:15:00Z"},
+		&cli.StringFlag{Name: "until", Usage: "proposed before this `TIME`"},
+	}
+}
+
 func listDisbursements(ctx context.Context, c *cli.Context, node *client.Client) ([]api.Disbursement, error) {
 	list := []api.Disbursement{}
 	query := url.Values{"limit": {"200"}}
-	for _, name := range []string{"status", "destination"} {
-		if c.IsSet(name) {
-			query.Set(name, c.String(name))
+	for _, f := range listFilters() {
+		if name := f.Names()[0]; c.IsSet(name) {
+			query.Set(strings.ReplaceAll(name, "-", "_"), c.String(name))
 		}
+	}
+	for _, name := range []string{"since", "until"} {
+		if !query.Has(name) {
+			continue
+		}
+		at, err := time.Parse(time.RFC3339Nano, query.Get(name))
+		if err != nil {
+			return nil, usage("--%s %q: want a time with its zone, such as 2025-10-09T12:15:00Z", name, query.Get(name))
+		}
+		query.Set(name, strconv.FormatInt(at.UnixMilli(), 10))
 	}
 	for {
 		var page api.Disbursements
@@ -121,7 +144,7 @@ func disbursementStatus(ctx context.Context, c *cli.Context, node *client.Client
 	if c.Bool("json") {
 		return printJSON(c, d)
 	}
-	lines := []string{statusSentence(d.Disbursement)}
+	lines := []string{statusSentence(d.Disbursement) + datesAhead(d)}
 	lines = append(lines, fmt.Sprintf("  %s minor units of %s to %s: %+q, proposed by %s", words.Grouped(d.Amount), d.Asset, d.Destination, d.Title, d.Proposer))
 	for _, t := range d.Tallies {
 		lines = append(lines, fmt.Sprintf("  house %s: %d for, %d against, of %d; %d are needed", t.House, uint64(t.Approve), uint64(t.Reject), uint64(t.Weight), uint64(t.Required)))
@@ -146,6 +169,18 @@ func statusSentence(d api.Disbursement) string {
 		said += fmt.Sprintf("; time goes on with it at %s at the earliest", words.Time(u.At))
 	}
 	return said + "."
+}
+
+// datesAhead are the earliest dates along the chain of dependencies.
+func datesAhead(d api.OneDisbursement) string {
+	switch at := d.Earliest; {
+	case at == nil || at.Finalized.At == 0:
+		return ""
+	case d.Executed != nil:
+		return fmt.Sprintf(" Final at %s at the earliest.", words.Time(at.Finalized.At))
+	default:
+		return fmt.Sprintf(" Paid at %s and final at %s at the earliest, behind all that it depends on.", words.Time(at.Executed.At), words.Time(at.Finalized.At))
+	}
 }
 
 // maxChain bounds how many dependencies a status looks at.

@@ -119,7 +119,7 @@ func timelinePage(ctx context.Context, c *cli.Context, node *client.Client) ([]b
 	if err := node.Get(ctx, timelinePath, timelineQuery(c), &s.Timeline); err != nil {
 		return nil, err
 	}
-	s.Status = statusSentence(s.Disbursement.Disbursement)
+	s.Status = statusSentence(s.Disbursement.Disbursement) + datesAhead(s.Disbursement)
 	chain, err := chainAhead(ctx, node, s.Disbursement.Disbursement)
 	if err != nil {
 		return nil, err

@@ -120,6 +120,13 @@ type OneDisbursement struct {
 	Disbursement
 	Ballots    []Ballot `json:"ballots,omitempty"`
 	Dependents []string `json:"dependents,omitempty" doc:"at most 100 that wait for it"`
+	Earliest   *Dates   `json:"earliest,omitempty" doc:"if everybody acts at once and nothing fails; absent once it has ended, and while what it depends on is missing or cannot end"`
+}
+
+// Dates are the earliest ones of a disbursement, behind all that it depends on.
+type Dates struct {
+	Executed  Due `json:"executed"`
+	Finalized Due `json:"finalized"`
 }
 
 // TreasuryEvent is one step of a story, with its receipt.
