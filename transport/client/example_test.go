@@ -19,11 +19,11 @@ const vectors = "../../deploy/examples/vectors/"
 func readGenesis() *genesis.Signed {
 	text, err := os.ReadFile(vectors + "genesis.json")
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	g, err := genesis.Parse(text)
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	return g
 }
@@ -116,7 +116,7 @@ func ExampleClient_Follow() {
 		log.Fatal(err)
 	}
 	defer c.Close()
-	position := uint64(0)
+	position := uint64(0) // what was kept when the program ended
 	filter := client.EventFilter{Kinds: []string{"settlement", "release", api.EventCheckpoint}, Provider: "sunny"}
 	for event, err := range c.Follow(context.Background(), filter, position) {
 		if err != nil {
@@ -129,5 +129,6 @@ func ExampleClient_Follow() {
 			fmt.Println(event.Kind, string(event.Receipt))
 		}
 		position = uint64(event.Leaf)
+		fmt.Println("keep", position)
 	}
 }

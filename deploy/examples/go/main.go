@@ -37,7 +37,7 @@ func main() {
 	defer stop()
 	if err := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr); err != nil {
 		fmt.Fprintln(os.Stderr, "error:", err)
-		os.Exit(1)
+		os.Exit(1) //nolint:forbidigo // this is main
 	}
 }
 
@@ -144,7 +144,7 @@ func store(box *outbox.Outbox, market string, in io.Reader, stderr io.Writer) er
 			return fmt.Errorf("line %d: %w", n, err)
 		}
 		if err != nil {
-			fmt.Fprintf(stderr, "line %d is left out: %v\n", n, err)
+			_, _ = fmt.Fprintf(stderr, "line %d is left out: %v\n", n, err)
 		}
 	}
 	return lines.Err()
