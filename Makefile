@@ -78,10 +78,11 @@ tidy: ## go.mod and go.sum have what the code needs and no more
 	go mod tidy -diff
 
 # Tests count as users: the client in transport/client is for other people's
-# programs, of which this repository has only its tests.
+# programs, of which this repository has only its tests. Examples that nothing can
+# answer without a cluster are compiled and not run.
 .PHONY: deadcode
 deadcode: $(DEADCODE) ## functions that nothing can reach
-	@found=$$($(DEADCODE) -test ./...); if [[ -n $$found ]]; then echo "$$found"; exit 1; fi
+	@found=$$($(DEADCODE) -test ./... | grep -v ': unreachable func: Example' || true); if [[ -n $$found ]]; then echo "$$found"; exit 1; fi
 
 # The database of vulnerabilities is fetched when this runs. A machine that
 # cannot reach it has not been checked, and is told so.
