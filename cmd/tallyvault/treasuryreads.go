@@ -18,6 +18,7 @@ import (
 	"github.com/tallyvault/tallyvault/fsm/strict"
 	"github.com/tallyvault/tallyvault/transport/api"
 	"github.com/tallyvault/tallyvault/transport/client"
+	"github.com/tallyvault/tallyvault/treasury"
 )
 
 func treasuryReads() []*cli.Command {
@@ -160,9 +161,21 @@ func disbursementStatus(ctx context.Context, c *cli.Context, node *client.Client
 	return printf(c, "%s\n", strings.Join(append(lines, chain...), "\n"))
 }
 
+// endings say how a disbursement came to its end.
+var endings = map[string]string{
+	treasury.EndProposer:  "its proposer cancelled it",
+	treasury.EndVeto:      "an admin ended it with a veto",
+	treasury.EndFloor:     "a house did not reach its floor in the vote",
+	treasury.EndUnopened:  "nobody opened its vote within grace",
+	treasury.EndGrace:     "it could not be executed within grace",
+	treasury.EndError:     "an error ended it",
+	treasury.EndWindow:    "it was paid, and the window in which it could be rolled back is over",
+	treasury.EndCommittee: "the committee rolled it back and the money returned",
+}
+
 func statusSentence(d api.Disbursement) string {
 	if d.Waits == nil {
-		return fmt.Sprintf("%s: it ended (%s) and nothing can change it.", d.Status, d.Ending)
+		return fmt.Sprintf("%s: %s. Nothing can change it any more.", d.Status, endings[d.Ending])
 	}
 	said := fmt.Sprintf("%s: %s Who can act: %s", d.Status, d.Waits.Sentence, d.Waits.Who)
 	if u := d.Waits.Until; u != nil && u.At > 0 {
