@@ -9,7 +9,8 @@ import (
 )
 
 // coder writes rows when it has a builder, and reads them otherwise. Every row is
-// described once, so that what is written is what is read.
+// described once, so that what is written is what is read. Writing stores nothing in
+// the values: images are written of copies that share rows with the live book.
 type coder struct {
 	w   *cryptobyte.Builder
 	r   cryptobyte.String
@@ -59,7 +60,9 @@ func (c *coder) u64(vs ...*uint64) {
 func (c *coder) i64(v *int64) {
 	n := uint64(*v)
 	c.u64(&n)
-	*v = int64(n)
+	if c.w == nil {
+		*v = int64(n)
+	}
 }
 
 func (c *coder) flag(v *bool) {
@@ -71,14 +74,18 @@ func (c *coder) flag(v *bool) {
 	if n > 1 {
 		c.fail(fmt.Errorf("%d is neither true nor false", n))
 	}
-	*v = n == 1
+	if c.w == nil {
+		*v = n == 1
+	}
 }
 
 func (c *coder) amount(vs ...*Amount) {
 	for _, v := range vs {
 		hi, lo := v.Hi, v.Lo
 		c.u64(&hi, &lo)
-		*v = uint128.New(lo, hi)
+		if c.w == nil {
+			*v = uint128.New(lo, hi)
+		}
 	}
 }
 
