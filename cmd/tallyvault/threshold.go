@@ -10,14 +10,16 @@ import (
 	"github.com/tallyvault/tallyvault/cmd/internal/words"
 	"github.com/tallyvault/tallyvault/fsm"
 	"github.com/tallyvault/tallyvault/fsm/envelope"
+	"github.com/tallyvault/tallyvault/fsm/genesis"
 )
 
 // thresholdFlags are those of every shortcut that makes a threshold command.
 func thresholdFlags(own ...cli.Flag) []cli.Flag {
-	return append(append(own,
+	own = append(own,
 		validForFlag(), keysFlag("an admin who signs at once"), yesFlag(), outFlag("the command, signed so far or not,"),
 		&cli.BoolFlag{Name: "submit", Usage: "send the signed command at once"}, jsonFlag(), waitFinalFlag(),
-	), clusterFlags()...)
+	)
+	return append(append(own, lookFlags()...), clusterFlags()...)
 }
 
 // howThreshold ends the help of such a shortcut.
@@ -29,7 +31,31 @@ Without --key it only writes the command, for admins to sign:
    tallyvault sign FILE1 --key bob.key --genesis genesis.json --out FILE2
    tallyvault submit FILE2 --genesis genesis.json
 
-With --key (repeatable) it signs after asking, and with --submit it sends.`
+With --key (repeatable) it signs after asking, and with --submit it sends. Whatever
+else is given, --check only says the command in words, and --dry-run also prints it
+unsigned.`
+
+// lookFlags are those with which a shortcut neither signs nor sends.
+func lookFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.BoolFlag{Name: "check", Usage: "only say in words what would be signed"},
+		&cli.BoolFlag{Name: "dry-run", Usage: "say it, and print the very command that would be signed, for tallyvault sign"},
+	}
+}
+
+// looked says a command in words and prints it unsigned, or does not print it where the
+// flags ask for words alone.
+func looked(c *cli.Context, e envelope.Envelope, g *genesis.Signed) error {
+	said, err := words.Reader{Genesis: g, Now: time.Now()}.Command(e)
+	if err != nil {
+		return err
+	}
+	tell(c, "%s", said)
+	if c.Bool("check") {
+		return nil
+	}
+	return deliver(c, append(e.JSON(), '\n'))
+}
 
 // propose makes a threshold command, and signs and sends it as far as the flags
 // ask for that.
@@ -54,13 +80,8 @@ func propose(c *cli.Context, name string, build func(h fsm.ThresholdHeader) (any
 	if err != nil {
 		return err
 	}
-	if !c.IsSet("key") {
-		said, err := words.Reader{Genesis: g, Now: time.Now()}.Command(e)
-		if err != nil {
-			return err
-		}
-		tell(c, "%s", said)
-		return deliver(c, append(e.JSON(), '\n'))
+	if c.Bool("check") || c.Bool("dry-run") || !c.IsSet("key") {
+		return looked(c, e, g)
 	}
 	if e, err = signAfterAsking(c, e, g, false); err != nil {
 		return err

@@ -19,13 +19,12 @@ import (
 
 // singleFlags are those of every shortcut that makes a command of one signature.
 func singleFlags() []cli.Flag {
-	return append([]cli.Flag{
+	own := []cli.Flag{
 		&cli.StringFlag{Name: "lane", Value: "14", Usage: "lane of the nonce"},
 		keyFlag("whoever signs"), yesFlag(), validForFlag(), outFlag("the signed command, or with --dry-run the unsigned one,"),
-		&cli.BoolFlag{Name: "check", Usage: "only say in words what would be signed"},
-		&cli.BoolFlag{Name: "dry-run", Usage: "say it, and print the very command that would be signed, for tallyvault sign"},
 		jsonFlag(), waitFinalFlag(),
-	}, clusterFlags()...)
+	}
+	return append(append(own, lookFlags()...), clusterFlags()...)
 }
 
 // single makes, says, signs and sends a command of one signature.
@@ -65,17 +64,14 @@ func singleWith(c *cli.Context, name string, build func(ctx context.Context, nod
 	if err != nil {
 		return err
 	}
+	if c.Bool("check") || c.Bool("dry-run") {
+		return looked(c, e, g)
+	}
 	said, err := words.Reader{Genesis: g, Now: time.Now()}.Command(e)
 	if err != nil {
 		return err
 	}
 	tell(c, "%s", said)
-	if c.Bool("check") {
-		return nil
-	}
-	if c.Bool("dry-run") {
-		return deliver(c, append(e.JSON(), '\n'))
-	}
 	if err := confirm(c, "Sign and send this?", false); err != nil {
 		return err
 	}
