@@ -11,13 +11,18 @@ import (
 const maxExported = 20_000
 
 func treasuryExport(s state, _ Reader, _ *balanceInput) (api.TreasuryExport, error) {
+	return exportOf(s, maxExported)
+}
+
+// exportOf refuses what has more than most rows.
+func exportOf(s state, most int) (api.TreasuryExport, error) {
 	out := api.TreasuryExport{
 		Format: api.ExportFormat, Cluster: s.Genesis().ClusterID(), Era: s.Era(), Index: api.Uint64(s.Number()), Leaves: api.Uint64(s.TreeSize()),
 		Height: api.Uint64(s.Height()), TreasuryHeight: api.Uint64(s.Book().Height()), Now: s.Now(),
 		Paused: append([]string{}, s.Book().PausedScopes()...), Money: moneyOf(s),
 		Accounts: []api.Account{}, Disbursements: []api.ExportedDisbursement{}, Withdrawals: []api.Withdrawal{}, Epochs: []api.TreasuryFlow{},
 	}
-	room := maxExported
+	room := most
 	take := func() bool { room--; return room >= 0 }
 	s.Ledger().Accounts("", func(a treasury.Account) bool {
 		out.Accounts = append(out.Accounts, accountOf(a))
@@ -36,7 +41,7 @@ func treasuryExport(s state, _ Reader, _ *balanceInput) (api.TreasuryExport, err
 		return take()
 	})
 	if room < 0 {
-		return out, problem(fsm.LimitExceeded, fsm.Field{Name: "limit", Value: "export_rows"}, fsm.Field{Name: "max", Value: decimal(maxExported)})
+		return out, problem(fsm.LimitExceeded, fsm.Field{Name: "limit", Value: "export_rows"}, fsm.Field{Name: "max", Value: decimal(uint64(most))})
 	}
 	return out, nil
 }
