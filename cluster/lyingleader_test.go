@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"hash/crc64"
 	"io"
 	"log/slog"
@@ -12,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/tallyvault/tallyvault/fsm"
 
 	"github.com/hashicorp/raft"
 )
@@ -175,4 +178,12 @@ func TestDamagedSnapshotRefused(t *testing.T) {
 	c.start(1)
 	c.ready(1)
 	c.agree()
+}
+
+// Nobody is told to give up a directory that another version of the program can read.
+func TestSnapshotOfOtherVersionIsNotDamaged(t *testing.T) {
+	err := &DamagedSnapshotError{"snapshots/1-2-3", fmt.Errorf("state: %w", &fsm.OtherVersionError{Found: "tallyvault-image v1", Want: "tallyvault-image v2"})}
+	if said := err.Error(); strings.Contains(said, "damaged") || !strings.Contains(said, "start the version that wrote it") {
+		t.Error(said)
+	}
 }

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -9,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/hashicorp/raft"
+
+	"github.com/tallyvault/tallyvault/fsm"
 )
 
 // snapshotFiles are Raft's snapshots on disk. Raft's own store passes over those whose
@@ -36,6 +39,9 @@ type DamagedSnapshotError struct {
 }
 
 func (e *DamagedSnapshotError) Error() string {
+	if _, other := errors.AsType[*fsm.OtherVersionError](e.Err); other {
+		return fmt.Sprintf("raft's snapshot in %s: %v; start the version that wrote it, or replace this node by a new one", e.Path, e.Err)
+	}
 	return fmt.Sprintf("raft's snapshot in %s is damaged: %v; nothing here may be repaired or removed: keep the directory, "+
 		"and replace this node by a new one (the committee's threshold command replace_node, see runbooks/replace-node.md)", e.Path, e.Err)
 }

@@ -2,11 +2,12 @@ package fsm
 
 import (
 	"bufio"
+	"bytes"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"hash"
 	"io"
+	"strings"
 
 	"github.com/tallyvault/tallyvault/fsm/genesis"
 	"github.com/tallyvault/tallyvault/fsm/strict"
@@ -14,7 +15,8 @@ import (
 
 // A snapshot is a magic line, a header (length and strict JSON), the rows of
 // the state image, each behind its 32-bit length, and a zero length.
-const snapshotMagic = "tallyvault-snapshot v1\n"
+// The line changes whenever the rows do.
+const snapshotMagic = "tallyvault-image v2\n"
 
 // Limits of a snapshot's parts, so that a damaged length asks for no memory.
 const (
@@ -84,9 +86,8 @@ func ReadSnapshot(g *genesis.Signed, r io.Reader) (*Machine, [32]byte, error) {
 
 func loadSnapshot(g *genesis.Signed, r io.Reader) (*Machine, snapshotHeader, error) {
 	in := bufio.NewReaderSize(r, 1<<16)
-	magic := make([]byte, len(snapshotMagic))
-	if _, err := io.ReadFull(in, magic); err != nil || string(magic) != snapshotMagic {
-		return nil, snapshotHeader{}, errors.New("not a snapshot of this version")
+	if err := ReadMagic(in, snapshotMagic); err != nil {
+		return nil, snapshotHeader{}, err
 	}
 	h, err := readSnapshotHeader(in, g)
 	if err != nil {
@@ -112,6 +113,31 @@ func loadSnapshot(g *genesis.Signed, r io.Reader) (*Machine, snapshotHeader, err
 	}
 	m.digest = h.Owed
 	return m, h, nil
+}
+
+// An OtherVersionError is about a file in a format that this program does not read,
+// which is no damage.
+type OtherVersionError struct{ Found, Want string }
+
+func (e *OtherVersionError) Error() string {
+	return fmt.Sprintf("it was written by another version of this program: it begins with %q, this one reads %q", e.Found, e.Want)
+}
+
+// maxMagic is as much as is looked at to tell what a file is.
+const maxMagic = 64
+
+// ReadMagic takes the line that a file must begin with.
+func ReadMagic(in *bufio.Reader, want string) error {
+	start, _ := in.Peek(maxMagic) // fewer at the end of the file
+	if bytes.HasPrefix(start, []byte(want)) {
+		_, err := in.Discard(len(want))
+		return err
+	}
+	line, _, whole := strings.Cut(string(start), "\n")
+	if whole && strings.HasPrefix(line, "tallyvault-") {
+		return &OtherVersionError{line, strings.TrimSuffix(want, "\n")}
+	}
+	return fmt.Errorf("it does not begin with %q", strings.TrimSuffix(want, "\n"))
 }
 
 func readSnapshotHeader(in *bufio.Reader, g *genesis.Signed) (snapshotHeader, error) {

@@ -3,7 +3,9 @@ package fsm
 import (
 	"bytes"
 	"crypto/sha256"
+	"errors"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/tallyvault/tallyvault/fsm/strict"
@@ -86,6 +88,17 @@ func TestDamagedSnapshotsAreRefused(t *testing.T) {
 	for _, n := range []int{0, 5, len(whole) / 2, len(whole) - 1} {
 		if _, _, err := ReadSnapshot(r.genesis, bytes.NewReader(whole[:n])); err == nil {
 			t.Errorf("cut to %d bytes: accepted", n)
+		}
+	}
+}
+
+// What another version wrote is told apart from damage: nothing about it is wrong.
+func TestSnapshotsOfOtherVersions(t *testing.T) {
+	r := world(t)
+	for start, other := range map[string]bool{"tallyvault-image v1\n": true, "tallyvault-snapshot v1\n": true, "rubbish\n": false, "tallyvault-image": false, "": false} {
+		_, _, err := ReadSnapshot(r.genesis, strings.NewReader(start))
+		if found, is := errors.AsType[*OtherVersionError](err); err == nil || is != other || is && found.Found+"\n" != start {
+			t.Errorf("%q: %v", start, err)
 		}
 	}
 }

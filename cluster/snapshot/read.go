@@ -129,9 +129,8 @@ func (c *Receiver) Read(r io.Reader) (*Restored, error) {
 
 func readHead(in *bufio.Reader, g *genesis.Signed) (head, error) {
 	var h head
-	start := make([]byte, len(magic))
-	if _, err := io.ReadFull(in, start); err != nil || string(start) != magic {
-		return h, errors.New("not a snapshot of this version")
+	if err := fsm.ReadMagic(in, magic); err != nil {
+		return h, err
 	}
 	block, err := fsm.ReadBlock(in, maxHead)
 	if err != nil {
