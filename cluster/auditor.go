@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -27,48 +28,68 @@ type auditor struct {
 	every   time.Duration
 	share   time.Duration
 	told    func(error) // of every comparison
+	fail    func(error) // ends the node: its journal cannot be read
 
 	books *audit.Books // nil before the first leaf
 	read  uint64       // leaves
 }
+
+// An unreadError says that leaves could not be read, which is no fault of any books.
+type unreadError struct{ err error }
+
+func (e *unreadError) Error() string { return fmt.Sprintf("reading receipts to audit: %v", e.err) }
+func (e *unreadError) Unwrap() error { return e.err }
 
 func (a *auditor) run(ctx context.Context) {
 	for pause(ctx, a.every) {
 		if !a.replica.complete() {
 			continue // leaves are missing that the state has passed
 		}
-		over, err := a.compare(ctx)
+		err := a.compare(ctx)
 		if ctx.Err() != nil {
 			return
 		}
+		if _, unread := errors.AsType[*unreadError](err); unread {
+			if !a.replica.complete() {
+				continue // a snapshot has come in since
+			}
+			a.fail(err)
+			return
+		}
 		a.told(err)
-		if over {
+		if err != nil {
 			return // books that are wrong once say nothing any more
 		}
 	}
 }
 
-// compare reads up to the newest state and compares. It reports whether anything was
-// wrong.
-func (a *auditor) compare(ctx context.Context) (wrong bool, err error) {
+// compare reads up to the newest state and compares.
+func (a *auditor) compare(ctx context.Context) error {
 	view := a.replica.view.Load()
 	if a.books == nil {
 		a.books = audit.NewBooks()
 	}
 	for size := view.TreeSize(); a.read < size; {
 		began, to := time.Now(), min(size, a.read+auditStretch)
-		if err := a.replica.journal.Leaves(a.read, to, a.take); err != nil {
-			return true, err
+		var wrong error
+		if err := a.replica.journal.Leaves(a.read, to, func(i uint64, leaf []byte) error {
+			wrong = a.take(i, leaf)
+			a.read = i + 1
+			return wrong
+		}); err != nil {
+			if wrong != nil {
+				return wrong
+			}
+			return &unreadError{err}
 		}
-		a.read = to
 		if !pause(ctx, time.Since(began)*(a.share-1)) {
-			return false, ctx.Err()
+			return ctx.Err()
 		}
 	}
 	if err := a.books.Agrees(view.Ledger()); err != nil {
-		return true, fmt.Errorf("at %d leaves: %w", a.read, err)
+		return fmt.Errorf("at %d leaves: %w", a.read, err)
 	}
-	return false, nil
+	return nil
 }
 
 // take books one leaf.

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tallyvault/tallyvault/fsm"
 	"github.com/tallyvault/tallyvault/treasury"
@@ -16,10 +17,7 @@ import (
 func TestAuditorFindsWhichSideIsWrong(t *testing.T) {
 	h := newHistory(t, newCommittee(t))
 	a := &auditor{replica: h.r, share: 1}
-	agrees := func() error {
-		_, err := a.compare(context.Background())
-		return err
-	}
+	agrees := func() error { return a.compare(context.Background()) }
 	h.commands(h.c.deposits("audited", 3)...)
 	if err := agrees(); err != nil {
 		t.Fatal(err)
@@ -49,6 +47,24 @@ func TestAuditorFindsWhichSideIsWrong(t *testing.T) {
 	}
 	if err := agrees(); err == nil {
 		t.Error("a receipt of nothing is not noticed")
+	}
+}
+
+// Leaves that cannot be read are a fault of the disk, not of the books: nothing is told
+// of a comparison, and the node ends.
+func TestAuditorTellsUnreadFromWrong(t *testing.T) {
+	h := newHistory(t, newCommittee(t))
+	ahead := newHistory(t, h.c)
+	ahead.commands(h.c.deposits("elsewhere", 3)...)
+	h.r.view.Store(ahead.view()) // of leaves that this journal does not have
+	var failed error
+	a := &auditor{
+		replica: h.r, every: time.Millisecond, share: 1, fail: func(err error) { failed = err },
+		told: func(err error) { t.Errorf("told of a comparison: %v", err) },
+	}
+	a.run(t.Context())
+	if _, unread := errors.AsType[*unreadError](failed); !unread {
+		t.Errorf("the node ends with %v", failed)
 	}
 }
 

@@ -116,7 +116,7 @@ func (n *Node) open(logKey ed25519.PrivateKey) error {
 	if n.treasury, err = metrics.NewTreasury(n.config.Registry); err != nil {
 		return err
 	}
-	n.auditor = &auditor{replica: n.replica, every: auditEvery, share: auditShare, told: n.booksAudited}
+	n.auditor = &auditor{replica: n.replica, every: auditEvery, share: auditShare, told: n.booksAudited, fail: n.fail}
 	n.replica.fail, n.replica.applied, n.replica.audited = n.fail, n.entryApplied, n.ledgerAudited
 	n.replica.jumped = func(view *fsm.View) error {
 		n.forwards.forget()
