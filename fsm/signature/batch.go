@@ -78,6 +78,7 @@ func (b *Batch) combined(random io.Reader) bool {
 type keySum struct {
 	places  map[*PublicKey]int
 	last    *PublicKey
+	at      int // the place of last
 	scalars []*scalar.Scalar
 	points  []*curve.ExpandedEdwardsPoint
 }
@@ -86,17 +87,21 @@ func newKeySum() *keySum { return &keySum{places: make(map[*PublicKey]int)} }
 
 // add counts a factor of a key. Neighbours usually have the same key.
 func (s *keySum) add(key *PublicKey, factor *scalar.Scalar) {
-	at := len(s.scalars) - 1
 	if key != s.last {
-		var known bool
-		if at, known = s.places[key]; !known {
-			at = len(s.scalars)
-			s.places[key] = at
-			s.scalars = append(s.scalars, scalar.New())
-			s.points = append(s.points, key.minus)
-		}
-		s.last = key
+		s.last, s.at = key, s.place(key)
 	}
-	sum := s.scalars[at]
+	sum := s.scalars[s.at]
 	sum.Add(sum, factor)
+}
+
+// place finds where the factors of a key are summed.
+func (s *keySum) place(key *PublicKey) int {
+	at, known := s.places[key]
+	if !known {
+		at = len(s.scalars)
+		s.places[key] = at
+		s.scalars = append(s.scalars, scalar.New())
+		s.points = append(s.points, key.minus)
+	}
+	return at
 }

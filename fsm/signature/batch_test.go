@@ -3,12 +3,16 @@ package signature
 import (
 	"bytes"
 	"crypto/rand"
+	"crypto/sha512"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"testing/iotest"
 
 	circl "github.com/cloudflare/circl/sign/ed25519"
+	"github.com/oasisprotocol/curve25519-voi/curve"
+	"github.com/oasisprotocol/curve25519-voi/curve/scalar"
 	"github.com/oasisprotocol/curve25519-voi/primitives/ed25519"
 	"pgregory.net/rapid"
 )
@@ -90,6 +94,82 @@ func TestBatchSeesErrorsThatCancel(t *testing.T) {
 	if got := batch.Verify(rand.Reader); got[0] || got[1] {
 		t.Errorf("verdicts %v on two bad signatures", got)
 	}
+}
+
+// A signature that another key made over the hash of the claimed one is bad wherever
+// it stands among good ones of both: each must count for the key that it claims.
+func TestBatchHoldsEachToItsKey(t *testing.T) {
+	victim, thief := newSigner(t, 0), newSigner(t, 1)
+	forged := crossed(t, victim.public, thief, []byte("forged"))
+	for _, order := range []string{"f", "vtf", "vtvf", "tvtf", "vtvfv", "vtvff", "tvf", "vf", "tf", "vvttvf"} {
+		batch := NewBatch(len(order))
+		for i, by := range order {
+			message := fmt.Appendf(nil, "message %d", i)
+			switch by {
+			case 'f':
+				batch.Add(victim.public, []byte("forged"), &forged)
+			case 'v':
+				sig := [Size]byte(circl.Sign(victim.private, message))
+				batch.Add(victim.public, message, &sig)
+			case 't':
+				sig := [Size]byte(circl.Sign(thief.private, message))
+				batch.Add(thief.public, message, &sig)
+			}
+		}
+		for i, good := range batch.Verify(rand.Reader) {
+			if good != (order[i] != 'f') {
+				t.Errorf("order %s: verdict %v on signature %d", order, good, i)
+			}
+		}
+	}
+}
+
+// crossed is what the thief can make of a message: [s]B = R + [k]T with the thief's key
+// T, where k names the victim's.
+func crossed(t *testing.T, victim *PublicKey, thief signer, message []byte) (sig [Size]byte) {
+	t.Helper()
+	scalarOf := func(b []byte) *scalar.Scalar {
+		s, err := scalar.New().SetBytesModOrderWide(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	nonce := scalarOf(bytes.Repeat([]byte{7}, 64))
+	var r curve.EdwardsPoint
+	var compressed curve.CompressedEdwardsY
+	compressed.SetEdwardsPoint(r.Mul(curve.ED25519_BASEPOINT_POINT, nonce))
+	copy(sig[:], compressed[:])
+	sum := sha512.Sum512(slices.Concat(sig[:32], victim.raw[:], message))
+	expanded := sha512.Sum512(thief.private.Seed())
+	expanded[0] &= 248
+	expanded[31] = expanded[31]&127 | 64
+	secret := scalarOf(append(expanded[:32:32], make([]byte, 32)...))
+	s := secret.Mul(secret, scalarOf(sum[:]))
+	if err := s.Add(s, nonce).ToBytes(sig[32:]); err != nil {
+		t.Fatal(err)
+	}
+	return sig
+}
+
+// Whoever signs in whatever order, good signatures hold together: nothing falls back
+// to checking each by itself.
+func TestBatchHoldsTogether(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var signers []signer
+		for i := range 3 {
+			signers = append(signers, newSigner(t, i))
+		}
+		batch := NewBatch(0)
+		for i, by := range rapid.SliceOfN(rapid.SampledFrom(signers), 2, 12).Draw(t, "by") {
+			message := fmt.Appendf(nil, "message %d", i)
+			sig := [Size]byte(circl.Sign(by.private, message))
+			batch.Add(by.public, message, &sig)
+		}
+		if !batch.combined(rand.Reader) {
+			t.Fatal("good signatures do not hold together")
+		}
+	})
 }
 
 // Without random bytes each signature is checked by itself.
