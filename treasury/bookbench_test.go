@@ -55,11 +55,28 @@ func BenchmarkTick(b *testing.B) {
 	}
 }
 
-// BenchmarkIdleTick is one in which nothing is due.
-func BenchmarkIdleTick(b *testing.B) {
-	m := crowd(b, 100_000)
-	for b.Loop() {
-		m.b.Tick(m.l, m.c, 500)
+// BenchmarkIdleApply is what each Apply asks of a book in which nothing is due: the
+// copy for its view, the executor's tick, the check against the ledger and what is
+// due next. It costs every entry, also where no treasury is used.
+func BenchmarkIdleApply(b *testing.B) {
+	for _, n := range []int{0, 100_000} {
+		m := crowd(b, n)
+		for _, part := range []struct {
+			name string
+			do   func()
+		}{
+			{"copy", func() { m.b.Copy() }},
+			{"tick", func() { m.b.Tick(m.l, m.c, 500) }},
+			{"balanced", func() { _ = m.b.Balanced(m.l) }},
+			{"due", func() { m.b.DueNow(); m.b.NextDue() }},
+		} {
+			b.Run(fmt.Sprintf("rows=%d/%s", n, part.name), func(b *testing.B) {
+				b.ReportAllocs()
+				for b.Loop() {
+					part.do()
+				}
+			})
+		}
 	}
 }
 
