@@ -42,17 +42,17 @@ func (e *unreadError) Unwrap() error { return e.err }
 
 func (a *auditor) run(ctx context.Context) {
 	for pause(ctx, a.every) {
+		// The view comes first: a journal that is complete after it was taken holds all
+		// of it. The other way round a snapshot in between would look like lost leaves.
+		view := a.replica.view.Load()
 		if !a.replica.complete() {
-			continue // leaves are missing that the state has passed
+			continue
 		}
-		err := a.compare(ctx)
+		err := a.compare(ctx, view)
 		if ctx.Err() != nil {
 			return
 		}
 		if _, unread := errors.AsType[*unreadError](err); unread {
-			if !a.replica.complete() {
-				continue // a snapshot has come in since
-			}
 			a.fail(err)
 			return
 		}
@@ -63,9 +63,8 @@ func (a *auditor) run(ctx context.Context) {
 	}
 }
 
-// compare reads up to the newest state and compares.
-func (a *auditor) compare(ctx context.Context) error {
-	view := a.replica.view.Load()
+// compare reads up to a state and compares.
+func (a *auditor) compare(ctx context.Context, view *fsm.View) error {
 	if a.books == nil {
 		a.books = audit.NewBooks()
 	}

@@ -17,7 +17,7 @@ import (
 func TestAuditorFindsWhichSideIsWrong(t *testing.T) {
 	h := newHistory(t, newCommittee(t))
 	a := &auditor{replica: h.r, share: 1}
-	agrees := func() error { return a.compare(context.Background()) }
+	agrees := func() error { return a.compare(context.Background(), h.view()) }
 	h.commands(h.c.deposits("audited", 3)...)
 	if err := agrees(); err != nil {
 		t.Fatal(err)
