@@ -52,11 +52,8 @@ func TestOwnSnapshotBorrowsItsTail(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			h := newHistory(t, newCommittee(t))
 			tc.grow(h)
-			var whole bytes.Buffer
 			want := h.file()
-			if err := want.Write(&whole); err != nil {
-				t.Fatal(err)
-			}
+			whole := want.bytes(t)
 			x := newReceiver(t, h, len(h.logs))
 			x.replica.journal = h.r.journal
 			id := x.persisted(t, h)
@@ -69,8 +66,8 @@ func TestOwnSnapshotBorrowsItsTail(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if !bytes.Equal(got, whole.Bytes()) || meta.Size != int64(whole.Len()) {
-				t.Errorf("it reads as %d bytes and says %d, want the %d of the whole", len(got), meta.Size, whole.Len())
+			if !bytes.Equal(got, whole) || meta.Size != int64(len(whole)) {
+				t.Errorf("it reads as %d bytes and says %d, want the %d of the whole", len(got), meta.Size, len(whole))
 			}
 			state, err := os.ReadFile(x.store.state(id))
 			if err != nil {
@@ -82,8 +79,8 @@ func TestOwnSnapshotBorrowsItsTail(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if len(state) != whole.Len()-tail-blockHead+borrowedSize {
-				t.Errorf("the file has %d bytes, of %d with a tail of %d", len(state), whole.Len(), tail)
+			if len(state) != len(whole)-tail-blockHead+borrowedSize {
+				t.Errorf("the file has %d bytes, of %d with a tail of %d", len(state), len(whole), tail)
 			}
 		})
 	}

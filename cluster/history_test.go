@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"bytes"
 	"testing"
 
 	"github.com/cloudflare/circl/sign/ed25519"
@@ -134,15 +135,38 @@ func (h *history) receipt(leaf uint64) []byte {
 	return proof.FormatProof(data, leaf, path, h.note.Note)
 }
 
+// A whole snapshot has the leaves of its tail, as one that another node sends.
+type whole struct {
+	snapshot.Snapshot
+	leaves func(from, to uint64, fn func(i uint64, leaf []byte) error) error
+}
+
+func (w whole) bytes(t *testing.T) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	if err := w.WriteBase(&b); err != nil {
+		t.Fatal(err)
+	}
+	from, to := w.Tail()
+	err := w.leaves(from, to, func(_ uint64, leaf []byte) error { return fsm.WriteBlock(&b, leaf) })
+	if err == nil {
+		err = fsm.WriteBlock(&b, nil)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
 // file is the snapshot that the replica would write now.
-func (h *history) file() snapshot.Snapshot {
+func (h *history) file() whole {
 	h.c.t.Helper()
 	s, err := h.r.Snapshot()
 	if err != nil {
 		h.c.t.Fatal(err)
 	}
 	now := s.(*snapshotting)
-	f := snapshot.Snapshot{Base: now.base, State: now.view, Leaves: now.journal.Leaves}
+	f := whole{snapshot.Snapshot{Base: now.base, State: now.view}, now.journal.Leaves}
 	if f.Chain, f.Evidence, err = h.evidence(now.base, now.published); err != nil {
 		h.c.t.Fatal(err)
 	}

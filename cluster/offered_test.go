@@ -76,15 +76,6 @@ func (x *receiver) restore(t *testing.T) {
 	}
 }
 
-func written(t *testing.T, s snapshot.Snapshot) []byte {
-	t.Helper()
-	var b bytes.Buffer
-	if err := s.Write(&b); err != nil {
-		t.Fatal(err)
-	}
-	return b.Bytes()
-}
-
 // honestHistory has a frozen state that is proven and a tail behind it. A follower of
 // it has applied the first seen entries.
 func honestHistory(t *testing.T) (h *history, seen int) {
@@ -101,9 +92,9 @@ func honestHistory(t *testing.T) (h *history, seen int) {
 }
 
 // edited passes leaves on as change leaves them; nil leaves one out.
-func edited(s snapshot.Snapshot, change func(i uint64, leaf []byte) []byte) snapshot.Snapshot {
-	inner := s.Leaves
-	s.Leaves = func(from, to uint64, fn func(uint64, []byte) error) error {
+func edited(s whole, change func(i uint64, leaf []byte) []byte) whole {
+	inner := s.leaves
+	s.leaves = func(from, to uint64, fn func(uint64, []byte) error) error {
 		return inner(from, to, func(i uint64, leaf []byte) error {
 			if leaf = change(i, bytes.Clone(leaf)); leaf == nil {
 				return nil
@@ -134,19 +125,19 @@ func TestForgedSnapshots(t *testing.T) {
 	nonce := invented(c.command(single, "submit_reading", "sunny"))
 	_, join := c.recruit("node-a")
 	member := invented(join)
-	under := func(f *history, nodes ...int) snapshot.Snapshot {
+	under := func(f *history, nodes ...int) whole {
 		f.cosign(nodes...)
 		return f.file()
 	}
-	with := func(change func(s *snapshot.Snapshot)) snapshot.Snapshot {
+	with := func(change func(s *whole)) whole {
 		s := honest
 		change(&s)
 		return s
 	}
-	image := func(f *history) snapshot.Snapshot {
+	image := func(f *history) whole {
 		f.cosign(0, 1)
 		f.r.bases.settle(f.note.Size)
-		return with(func(s *snapshot.Snapshot) {
+		return with(func(s *whole) {
 			s.Base.View, s.Base.Digest = f.r.bases.proven.View, f.r.bases.proven.Digest
 		})
 	}
@@ -161,7 +152,7 @@ func TestForgedSnapshots(t *testing.T) {
 	stale := h.fork(t, seen-1)
 	for _, tc := range []struct {
 		name string
-		file snapshot.Snapshot
+		file whole
 		part snapshot.Part
 	}{
 		{"a balance", image(richer), snapshot.PartImage},
@@ -170,10 +161,10 @@ func TestForgedSnapshots(t *testing.T) {
 		{"everything, cosigned by the leader alone", under(richer, 2), snapshot.PartEvidence},
 		{"everything, cosigned by nobody", under(nonce), snapshot.PartEvidence},
 		{"everything, cosigned by all, but this node knows better", under(h.other(t), 0, 1, 2), snapshot.PartHistory},
-		{"a digest", with(func(s *snapshot.Snapshot) { s.Evidence = alteredDigest(t, s.Evidence) }), snapshot.PartEvidence},
-		{"a receipt that states no digest", with(func(s *snapshot.Snapshot) { s.Evidence = h.receipt(honest.Base.Leaf - 2) }), snapshot.PartEvidence},
-		{"no evidence", with(func(s *snapshot.Snapshot) { s.Evidence = nil }), snapshot.PartEvidence},
-		{"a policy chain", with(func(s *snapshot.Snapshot) {
+		{"a digest", with(func(s *whole) { s.Evidence = alteredDigest(t, s.Evidence) }), snapshot.PartEvidence},
+		{"a receipt that states no digest", with(func(s *whole) { s.Evidence = h.receipt(honest.Base.Leaf - 2) }), snapshot.PartEvidence},
+		{"no evidence", with(func(s *whole) { s.Evidence = nil }), snapshot.PartEvidence},
+		{"a policy chain", with(func(s *whole) {
 			s.Chain = proof.FormatChain([]proof.Step{{Decided: h.receipt(1), Effective: h.receipt(2)}})
 		}), snapshot.PartChain},
 		{"a tail that lacks its last entry", edited(honest, func(i uint64, leaf []byte) []byte {
@@ -182,9 +173,9 @@ func TestForgedSnapshots(t *testing.T) {
 			}
 			return leaf
 		}), snapshot.PartTail},
-		{"a tail that ends before the checkpoint", with(func(s *snapshot.Snapshot) { s.State = early.view() }), snapshot.PartHistory},
-		{"a tail with other entries than the checkpoint's", with(func(s *snapshot.Snapshot) {
-			s.State, s.Leaves = reordered.view(), reordered.r.journal.Leaves
+		{"a tail that ends before the checkpoint", with(func(s *whole) { s.State = early.view() }), snapshot.PartHistory},
+		{"a tail with other entries than the checkpoint's", with(func(s *whole) {
+			s.State, s.leaves = reordered.view(), reordered.r.journal.Leaves
 		}), snapshot.PartTail},
 		{"a tail with an altered command", edited(honest, func(i uint64, leaf []byte) []byte {
 			if i == end-1 {
@@ -203,12 +194,12 @@ func TestForgedSnapshots(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			x := newReceiver(t, h, seen)
 			before := x.view.Load()
-			err := x.offer(t, 100, written(t, tc.file))
+			err := x.offer(t, 100, tc.file.bytes(t))
 			x.isRefused(t, err, tc.part)
 			if now := x.view.Load(); now != before {
 				t.Errorf("the state has changed to entry %d", now.Number())
 			}
-			if err := x.offer(t, 100, written(t, honest)); err != nil {
+			if err := x.offer(t, 100, honest.bytes(t)); err != nil {
 				t.Fatalf("the honest snapshot afterwards: %v", err)
 			}
 			x.restore(t)
@@ -293,7 +284,7 @@ func TestUnprovenSnapshot(t *testing.T) {
 	x := newReceiver(t, h, seen)
 	peers := x.witness
 	x.witness = knowing{last: x.witness.signed()}
-	data := written(t, h.file())
+	data := h.file().bytes(t)
 	if err := x.offer(t, 100, data); !errors.Is(err, snapshot.ErrUnproven) || len(x.refused) > 0 {
 		t.Fatalf("%v, told %v", err, x.refused)
 	}
@@ -306,7 +297,7 @@ func TestUnprovenSnapshot(t *testing.T) {
 // What comes beside a snapshot is judged too: Raft's index, and its configuration.
 func TestForgedSnapshotMetadata(t *testing.T) {
 	h, seen := honestHistory(t)
-	data := written(t, h.file())
+	data := h.file().bytes(t)
 	for _, tc := range []struct {
 		name   string
 		index  uint64
@@ -331,7 +322,7 @@ func TestForgedSnapshotMetadata(t *testing.T) {
 func TestSnapshotOfSnapshot(t *testing.T) {
 	h, seen := honestHistory(t)
 	x := newReceiver(t, h, seen)
-	if err := x.offer(t, 100, written(t, h.file())); err != nil {
+	if err := x.offer(t, 100, h.file().bytes(t)); err != nil {
 		t.Fatal(err)
 	}
 	x.restore(t)
@@ -367,7 +358,7 @@ func TestSnapshotOfSnapshot(t *testing.T) {
 	second := &history{c: h.c, r: x.replica, at: h.at, logs: h.logs, note: h.note}
 	x.witness = second
 	third := newReceiver(t, h, 0)
-	if err := third.offer(t, 100, written(t, second.file())); err != nil {
+	if err := third.offer(t, 100, second.file().bytes(t)); err != nil {
 		t.Fatal(err)
 	}
 	third.restore(t)

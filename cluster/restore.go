@@ -227,7 +227,7 @@ func (s *snapshotting) Persist(sink raft.SnapshotSink) error {
 	work := s.disk.beginSteps("sync the journal")
 	err := s.journal.SyncInSteps(work.step)
 	work.end()
-	file := snapshot.Snapshot{Base: s.base, State: s.view, Leaves: s.journal.Leaves}
+	file := snapshot.Snapshot{Base: s.base, State: s.view}
 	if err == nil {
 		file.Chain, file.Evidence, err = s.witness.evidence(s.base, s.published)
 	}

@@ -212,17 +212,13 @@ func TestRestoreDiverged(t *testing.T) {
 	if err := r.journal.Append(0, [][]byte{[]byte("a leaf of nobody")}, hashesOf([]byte("a leaf of nobody"))); err != nil {
 		t.Fatal(err)
 	}
-	file := snapshot.Snapshot{Base: source.bases.proven, State: source.view.Load(), Leaves: source.journal.Leaves, Chain: proof.FormatChain(nil)}
-	var b bytes.Buffer
-	if err := file.Write(&b); err != nil {
-		t.Fatal(err)
-	}
-	whole := b.Bytes()
-	_, err := r.readSnapshot(bytes.NewReader(whole), false)
+	file := whole{snapshot.Snapshot{Base: source.bases.proven, State: source.view.Load(), Chain: proof.FormatChain(nil)}, source.journal.Leaves}
+	data := file.bytes(t)
+	_, err := r.readSnapshot(bytes.NewReader(data), false)
 	if refused, ok := errors.AsType[*snapshot.Error](err); !ok || refused.Part != snapshot.PartTail || r.view.Load().Number() != 0 {
 		t.Errorf("restore: %v", err)
 	}
-	if err := newTestReplica(t, c).Restore(io.NopCloser(bytes.NewReader(whole))); err != nil {
+	if err := newTestReplica(t, c).Restore(io.NopCloser(bytes.NewReader(data))); err != nil {
 		t.Errorf("by a node that knows nothing else: %v", err)
 	}
 }

@@ -45,30 +45,11 @@ func OfGenesis(g *genesis.Signed) (Base, error) {
 	return Base{View: machine.View()}, nil
 }
 
-// A Snapshot is what goes into a file.
+// A Snapshot is what goes into a file before its tail.
 type Snapshot struct {
 	Base            Base
 	State           *fsm.View
 	Chain, Evidence []byte
-	// Leaves are the journal's.
-	Leaves func(from, to uint64, fn func(i uint64, leaf []byte) error) error
-}
-
-// Write writes the snapshot so that Read restores it.
-func (s *Snapshot) Write(w io.Writer) error {
-	if err := s.WriteBase(w); err != nil {
-		return err
-	}
-	from, to := s.Tail()
-	out := bufio.NewWriterSize(w, 1<<16)
-	err := s.Leaves(from, to, func(_ uint64, leaf []byte) error { return fsm.WriteBlock(out, leaf) })
-	if err == nil {
-		err = fsm.WriteBlock(out, nil)
-	}
-	if err != nil {
-		return err
-	}
-	return out.Flush()
 }
 
 // Tail is the range of the leaves that end the snapshot.
