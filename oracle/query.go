@@ -150,6 +150,15 @@ func (s *State) Settlement(market string, number uint64) (Settlement, bool) {
 	return set.shown(), true
 }
 
+// Open counts the readings that are not closed and the settlements that are not
+// released, of all markets: what a walk over all of them comes past.
+func (s *State) Open() (readings, settlements int) {
+	for _, b := range s.books {
+		settlements += b.settlements.Len()
+	}
+	return s.waiting.Len(), settlements
+}
+
 // Settlements yields the settlements of a market that are not released yet and
 // have numbers above after.
 func (s *State) Settlements(market string, after uint64, yield func(Settlement) bool) {

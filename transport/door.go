@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"runtime"
 	"sync"
 	"time"
 
@@ -69,6 +70,8 @@ type Door struct {
 	page     func() (reference.Page, error) // the same
 	streams  streams
 	times    eventTimes
+	turns    chan struct{} // held by the streams that look at leaves now
+	rowCost  float64       // signature checks for looking at a row
 	started  time.Time
 	stop     chan struct{} // closed when Run is asked to end: waits end early
 }
@@ -133,6 +136,8 @@ func newDoor(c Config) *Door {
 		mux:     http.NewServeMux(),
 		streams: streams{byAddress: map[netip.Prefix]int{}},
 		times:   usualTimes,
+		turns:   make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)),
+		rowCost: usualRowCost,
 		started: time.Now(),
 		stop:    make(chan struct{}),
 	}

@@ -36,7 +36,9 @@ func parseEventFilter(query map[string]string) (eventFilter, error) {
 		if !slices.Contains(api.EventKinds(), kind) {
 			return f, malformed("kind", fmt.Errorf("%.64q is no kind of event; want some of %s", kind, strings.Join(api.EventKinds(), ", ")))
 		}
-		f.kinds = append(f.kinds, kind)
+		if !slices.Contains(f.kinds, kind) { // each leaf is held to all of them
+			f.kinds = append(f.kinds, kind)
+		}
 	}
 	return f, nil
 }

@@ -202,7 +202,10 @@ func (s *stream) step(ctx context.Context, begun time.Time) (reason string, err 
 	if size <= s.last && time.Since(begun) > d.times.behind {
 		return api.EndBehind, nil
 	}
-	told, err := s.tell(size)
+	told, err := s.tell(ctx, size)
+	if ctx.Err() != nil {
+		return "", ctx.Err() // the reader has left: nobody needs the rest
+	}
 	if err != nil {
 		d.config.Logger.Error("reading the journal for a stream of events failed", "leaf", s.scan.Next(), "err", err)
 		return api.EndFailed, nil
@@ -254,11 +257,19 @@ func (s *stream) over() string {
 }
 
 // tell puts what is below size behind what is pending, as much as is written at a
-// time, and reports whether it got any further.
-func (s *stream) tell(size uint64) (bool, error) {
+// time, and reports whether it got any further. It waits for its turn: streams that
+// catch up take half the processors together, however many there are and however
+// little passes their filters.
+func (s *stream) tell(ctx context.Context, size uint64) (bool, error) {
 	from := s.scan.Next()
 	if size <= from {
 		return false, nil
+	}
+	select {
+	case s.door.turns <- struct{}{}:
+		defer func() { <-s.door.turns }()
+	case <-ctx.Done():
+		return false, ctx.Err()
 	}
 	err := s.scan.To(min(size, from+maxScanned), func(leaf cluster.Scanned) (bool, error) {
 		e, err := s.door.event(s.filter, leaf)

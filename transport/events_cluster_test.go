@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -256,6 +257,7 @@ func (s *story) eventAccess(t *testing.T) {
 
 // hurry is another door to a node, whose streams have short times.
 type hurry struct {
+	door     *transport.Door
 	url      string
 	registry *prometheus.Registry
 	shut     func()
@@ -270,6 +272,7 @@ func hurried(t *testing.T, c *threeNodes, limits transport.Limits, stall, behind
 	if err != nil {
 		t.Fatal(err)
 	}
+	h.door = d
 	d.HurryEvents(20*time.Millisecond, stall, behind)
 	listener := listen(t)
 	h.url = "https://" + listener.Addr().String() + "/v1/events"
@@ -451,5 +454,38 @@ func TestSlowReaderOfEvents(t *testing.T) {
 			}
 		}
 		t.Logf("HTTP/2 %v: %d events before the cut, %d after", http2, len(seen)-len(rest), len(rest))
+	}
+}
+
+// Streams take turns at looking at leaves. One whose reader leaves while it waits for
+// its turn gives up its place.
+func TestStreamsTakeTurns(t *testing.T) {
+	c := start(t, nil)
+	c.World()
+	s := &story{threeNodes: c, web: insecure(t)}
+	h := hurried(t, c, transport.Limits{}, time.Minute, time.Minute)
+	giveBack := sync.OnceFunc(h.door.HoldTurns())
+	t.Cleanup(giveBack)
+	gone := s.listenTo(t, h.url+"?after=0", "", "")
+	gone.hangUp()
+	s.Until("the reader's place", func() bool { return h.ended(t, "left") == 1 })
+
+	e := s.listenTo(t, h.url+"?after=0", "", "")
+	if block, ok := e.next(); !ok || block.ID != "0" {
+		t.Fatalf("a stream begins with %v", block)
+	}
+	var given atomic.Bool
+	heard := make(chan bool, 1)
+	go func() {
+		_, err := e.tryNext()
+		heard <- err == nil && given.Load()
+	}()
+	if _, err := c.Client("").Submit(s.Context(), c.Reading(1, 1, base)); err != nil {
+		t.Fatal(err)
+	}
+	given.Store(true)
+	giveBack()
+	if !<-heard {
+		t.Error("a stream told of leaves out of turn")
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/tallyvault/tallyvault/fsm/envelope"
 	"github.com/tallyvault/tallyvault/fsm/genesis"
 	"github.com/tallyvault/tallyvault/oracle"
+	"github.com/tallyvault/tallyvault/transport"
 	"github.com/tallyvault/tallyvault/transport/api"
 )
 
@@ -36,6 +37,7 @@ func TestExplain(t *testing.T) {
 	t.Run("readings", s.readings)
 	t.Run("settlements", s.settlements)
 	t.Run("statement", s.statement)
+	t.Run("walks", s.walks)
 	t.Run("commands", s.commands)
 }
 
@@ -224,6 +226,28 @@ func (s *waitingStory) statement(t *testing.T) {
 	} {
 		if err := s.Client("ada", 0).Get(s.Context(), path, nil, &windy); err == nil || !strings.Contains(err.Error(), code) {
 			t.Errorf("%s: %v, want %s", path, err, code)
+		}
+	}
+}
+
+// walks: what looks at more than it answers with draws for that, too.
+func (s *waitingStory) walks(t *testing.T) {
+	for _, path := range []string{
+		"/v1/providers/sunny/statement", "/v1/explain/provider/sunny", "/v1/explain/settlement/energy/2", "/v1/digest",
+	} {
+		s.dear(t, path)
+	}
+}
+
+// dear asks a door with little left for anybody: twice is too much, and what is cheap
+// is answered still.
+func (s *story) dear(t *testing.T, path string) {
+	t.Helper()
+	u := second(t, s.threeNodes, transport.Limits{ChecksPerSecond: 0.01, ChecksBurst: 1024}, func(d *transport.Door) { d.DearRows(256) })
+	for i, get := range []string{path, path, "/v1/markets"} {
+		response, text := s.do(t, "GET", u+get, s.token(t, "ada"), nil)
+		if want := []int{200, 429, 200}[i]; response.StatusCode != want {
+			t.Errorf("%s, request %d, for %s: %d %.300s", path, i, get, response.StatusCode, text)
 		}
 	}
 }

@@ -33,7 +33,10 @@ func (d *Door) explainSettlement(s state, name string) (api.Explanation, error) 
 		Sentence: fmt.Sprintf("Settlement %s of %s, %s %s net to %s and %s fee, ", name, set.Meter, group(set.Net), set.Asset, set.Provider, group(set.Fee)),
 	}
 	if live, open := s.Oracle().Settlement(market, number); open {
-		w := settlementWait(s, live)
+		w, err := d.settlementWait(s, live)
+		if err != nil {
+			return out, err
+		}
 		out.Waits, out.Sentence = append(out.Waits, w), out.Sentence+w.Sentence
 	} else {
 		out.Sentence += "is released: the net is available to " + set.Provider
@@ -46,7 +49,7 @@ func (d *Door) explainSettlement(s state, name string) (api.Explanation, error) 
 }
 
 // settlementWait says what a settlement waits for that is not released.
-func settlementWait(s state, set oracle.Settlement) api.Wait {
+func (d *Door) settlementWait(s state, set oracle.Settlement) (api.Wait, error) {
 	if set.ReleaseHeight > 0 {
 		w := s.until(api.Wait{For: api.WaitWindow, Who: []string{}}, set.ReleaseHeight, "its amounts become available, with a receipt")
 		w.Sentence = fmt.Sprintf("is held until height %d (%s), because the dispute window must end first; nobody has to act", set.ReleaseHeight, s.inBlocks(set.ReleaseHeight))
@@ -54,9 +57,14 @@ func settlementWait(s state, set oracle.Settlement) api.Wait {
 			w.Then = "it is over, with a receipt; no money moves"
 			w.Sentence = fmt.Sprintf("is a rehearsal until height %d (%s): everything runs and no money moves", set.ReleaseHeight, s.inBlocks(set.ReleaseHeight))
 		}
-		return w
+		return w, nil
 	}
-	return fundsWait(s, set)
+	// What is owed before it is at most all that is open.
+	_, settlements := s.Oracle().Open()
+	if err := d.walk(s.asker, settlements); err != nil {
+		return api.Wait{}, err
+	}
+	return fundsWait(s, set), nil
 }
 
 // fundsWait says how much its payer lacks. Receivables are paid in order, each
@@ -117,7 +125,10 @@ func (d *Door) explainProvider(s state, name string) (api.Explanation, error) {
 	if !known {
 		return api.Explanation{}, missing(oracle.KindProvider, name)
 	}
-	statement := statementOf(s, p, cursor{}, 0)
+	statement, err := d.statementOf(s, p, cursor{}, 0)
+	if err != nil {
+		return api.Explanation{}, err
+	}
 	out := api.Explanation{Status: "active", Provider: &api.Provider{Provider: p.ID, Active: p.Active}}
 	if !p.Active {
 		out.Status = "inactive"

@@ -21,7 +21,7 @@ const (
 	maxAddresses   = 16_384 // addresses whose budget is remembered apart
 	maxWait        = 30 * time.Second
 	maxEventBytes  = 64 << 10 // of events that are written at a time
-	maxScanned     = 4096     // leaves looked at before what was found is sent
+	maxScanned     = 1024     // leaves looked at in one turn of a stream
 )
 
 // Limits are the bounds that an operator may tune. A zero field means its default.

@@ -17,7 +17,7 @@ import (
 )
 
 // second opens another door to a running node, with limits of its own.
-func second(t *testing.T, c *threeNodes, limits transport.Limits) string {
+func second(t *testing.T, c *threeNodes, limits transport.Limits, change ...func(*transport.Door)) string {
 	t.Helper()
 	d, err := transport.New(transport.Config{
 		Node: c.Nodes[0].Cluster, Genesis: c.Genesis, NodeKey: c.NodeKey(0), Dir: t.TempDir(), Limits: limits,
@@ -25,6 +25,9 @@ func second(t *testing.T, c *threeNodes, limits transport.Limits) string {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+	for _, f := range change {
+		f(d)
 	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

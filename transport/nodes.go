@@ -119,7 +119,12 @@ func (d *Door) digest(ctx context.Context, in *localInput) (*answer[api.Digest],
 	if _, err := d.reader(in.credentials()); err != nil {
 		return nil, d.worded(err)
 	}
-	if _, err := d.state(ctx, in.freshness()); err != nil {
+	s, err := d.state(ctx, in.freshness())
+	if err != nil {
+		return nil, d.worded(err)
+	}
+	readings, settlements := s.Oracle().Open()
+	if err := d.walk(in.address, readings+settlements); err != nil {
 		return nil, d.worded(err)
 	}
 	entry, sum, err := d.config.Node.Digest(ctx)

@@ -135,6 +135,7 @@ type answer[B any] struct {
 type state struct {
 	*fsm.View
 	finalSize uint64
+	asker     netip.Prefix // whose budget pays for what the read walks over
 }
 
 // facts is the part of an answer that says where it stands.
@@ -167,6 +168,7 @@ func read[I any, P readInput[I], B any](d *Door, op huma.Operation, f func(s sta
 		if err != nil {
 			return nil, d.worded(err)
 		}
+		s.asker = P(in).credentials().address
 		body, err := f(s, r, in)
 		if err != nil {
 			return nil, d.worded(err)
@@ -250,6 +252,18 @@ func (d *Door) charge(address netip.Prefix, checks int, now time.Time) error {
 	}
 	p := problem(fsm.RateLimited, fsm.Field{Name: "address", Value: address.String()}, fsm.Field{Name: "retry_after_s", Value: seconds(left.Wait)})
 	return huma.ErrorWithHeaders(p, left.headers())
+}
+
+// usualRowCost is how much of a signature check's time it takes to look at one row,
+// about.
+const usualRowCost = 1.0 / 128
+
+// walk draws from an address's budget for a read that looks at so many rows, more
+// than it answers with, also where reads are public. Half of what an address can save
+// up is the most that one read takes, so that none is out of reach.
+func (d *Door) walk(address netip.Prefix, rows int) error {
+	checks := min(float64(rows)*d.rowCost, float64(d.config.Limits.ChecksBurst/2))
+	return d.charge(address, int(checks), time.Now())
 }
 
 // state takes a view that is as fresh as asked for.

@@ -19,8 +19,8 @@ func (d *Door) statementRoutes() {
 		OperationID: "statement", Path: "/v1/providers/{provider}/statement", Tags: []string{"money"},
 		Summary: "What a provider earned: credited, held until when, receivable, available",
 		Description: "Totals are of all markets and the same on every page; lines come in pages. " +
-			"Every page walks over all settlements that are not released, so ask for large ones.",
-	}, statement)
+			"Every page walks over all settlements that are not released and draws as much from the address's budget, so ask for large ones.",
+	}, d.statement)
 }
 
 // statementInput names a provider and a place among its lines.
@@ -35,7 +35,7 @@ type cursor struct {
 	number uint64
 }
 
-func statement(s state, _ Reader, in *statementInput) (api.Statement, error) {
+func (d *Door) statement(s state, _ Reader, in *statementInput) (api.Statement, error) {
 	p, known := s.Oracle().Provider(in.Provider)
 	if !known {
 		return api.Statement{}, missing(oracle.KindProvider, in.Provider)
@@ -48,11 +48,15 @@ func statement(s state, _ Reader, in *statementInput) (api.Statement, error) {
 			return api.Statement{}, malformed("after", errors.New("want the next of the page before, MARKET/NUMBER"))
 		}
 	}
-	return statementOf(s, p, after, in.Limit), nil
+	return d.statementOf(s, p, after, in.Limit)
 }
 
 // statementOf makes the statement with at most limit lines behind a place.
-func statementOf(s state, p oracle.Provider, after cursor, limit int) api.Statement {
+func (d *Door) statementOf(s state, p oracle.Provider, after cursor, limit int) (api.Statement, error) {
+	_, settlements := s.Oracle().Open()
+	if err := d.walk(s.asker, settlements); err != nil {
+		return api.Statement{}, err
+	}
 	page, last := s.page(limit), ""
 	out := api.Statement{
 		Provider: p.ID, Active: p.Active, Height: api.Uint64(s.Height()), Now: s.Now(),
@@ -87,7 +91,7 @@ func statementOf(s state, p oracle.Provider, after cursor, limit int) api.Statem
 		Credited: held.Credits.String(), Released: held.Debits.String(), Held: out.Accounts[1].Balance,
 		Receivable: receivable.String(), Available: out.Accounts[0].Balance, PaidOut: own.Debits.String(),
 	}
-	return out
+	return out, nil
 }
 
 // marketSum adds up one market's settlements of one provider. Receivables are in no

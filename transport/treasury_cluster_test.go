@@ -179,6 +179,7 @@ func (s *story) treasuryReads(t *testing.T, paid string) {
 		t.Errorf("%+v", left)
 	}
 	s.exports(t, balance.Executed)
+	s.dear(t, "/v1/treasury/export")
 	for _, bad := range []string{"?status=gone", "?min_amount=1.5", "/abc"} {
 		if response, text := s.do(t, http.MethodGet, s.Nodes[0].URL+"/v1/treasury/disbursements"+bad, s.token(t, "ada"), nil); response.StatusCode < 400 || response.StatusCode > 404 {
 			t.Errorf("%s: %s %s", bad, response.Status, text)

@@ -42,7 +42,7 @@ func (d *Door) treasuryRoutes() {
 	read(d, huma.Operation{
 		OperationID: "treasury-export", Path: "/v1/treasury/export", Tags: tag, Summary: "Everything about the treasury, as one snapshot",
 		Description: "The same bytes from every node whose last applied entry is the same: nothing in it is a node's own.",
-	}, treasuryExport)
+	}, d.treasuryExport)
 }
 
 // disbursementsInput asks for a page of disbursements.
