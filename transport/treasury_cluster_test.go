@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -180,8 +181,13 @@ func (s *story) treasuryReads(t *testing.T, paid string) {
 	}
 	s.exports(t, balance.Executed)
 	s.dear(t, "/v1/treasury/export")
-	for _, bad := range []string{"?status=gone", "?min_amount=1.5", "/abc"} {
-		if response, text := s.do(t, http.MethodGet, s.Nodes[0].URL+"/v1/treasury/disbursements"+bad, s.token(t, "ada"), nil); response.StatusCode < 400 || response.StatusCode > 404 {
+	shouted := strings.ToUpper(paid)
+	for _, bad := range []string{
+		"/v1/treasury/disbursements?status=gone", "/v1/treasury/disbursements?min_amount=1.5", "/v1/treasury/disbursements/abc",
+		"/v1/treasury/withdrawals?after=zz", "/v1/treasury/withdrawals?after=" + shouted,
+		"/v1/treasury/disbursements/" + shouted, "/v1/treasury/timeline?disbursement=" + shouted, "/v1/explain/disbursement/" + shouted,
+	} {
+		if response, text := s.do(t, http.MethodGet, s.Nodes[0].URL+bad, s.token(t, "ada"), nil); response.StatusCode < 400 || response.StatusCode > 404 {
 			t.Errorf("%s: %s %s", bad, response.Status, text)
 		}
 	}

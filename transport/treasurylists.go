@@ -1,12 +1,12 @@
 package transport
 
 import (
-	"encoding/hex"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/tallyvault/tallyvault/fsm"
+	"github.com/tallyvault/tallyvault/fsm/envelope"
 	"github.com/tallyvault/tallyvault/fsm/strict"
 	"github.com/tallyvault/tallyvault/transport/api"
 	"github.com/tallyvault/tallyvault/treasury"
@@ -52,11 +52,11 @@ type disbursementsInput struct {
 	Status      string `query:"status" maxLength:"160" doc:"one status, or several divided by commas"`
 	Destination string `query:"destination" maxLength:"128" doc:"account"`
 	MinAmount   string `query:"min_amount" maxLength:"40" doc:"minor units"`
-	MaxAmount   string `query:"max_amount" maxLength:"40" doc:"minor units"`
+	MaxAmount   string `query:"max_amount" maxLength:"40" doc:"minor units; 0 bounds nothing"`
 	FromEpoch   uint64 `query:"from_epoch" doc:"executed in this epoch or later"`
-	ToEpoch     uint64 `query:"to_epoch" doc:"executed in this epoch or earlier; 0 asks for nothing"`
+	ToEpoch     uint64 `query:"to_epoch" doc:"executed in this epoch or earlier; 0 bounds nothing"`
 	Since       int64  `query:"since" doc:"proposed at this time or later, unix ms"`
-	Until       int64  `query:"until" doc:"proposed before this time, unix ms"`
+	Until       int64  `query:"until" doc:"proposed before this time, unix ms; 0 bounds nothing"`
 	Before      uint64 `query:"before" doc:"the next of the page before; absent for the first page"`
 	Limit       int    `query:"limit" minimum:"1" maximum:"200" default:"50" doc:"most items in the answer; fewer with a next come when little matches"`
 }
@@ -123,15 +123,13 @@ type idInput struct {
 
 // disbursement finds one by its id in hex.
 func (s state) disbursement(id string) (*treasury.Disbursement, error) {
-	raw, err := hex.DecodeString(id)
-	if err != nil || len(raw) != len(treasury.ID{}) {
-		return nil, missing(treasury.KindDisbursement, id)
+	var key treasury.ID
+	if envelope.ParseHex(key[:], id) == nil {
+		if d, known := s.Book().Get(key); known {
+			return d, nil
+		}
 	}
-	d, known := s.Book().Get(treasury.ID(raw))
-	if !known {
-		return nil, missing(treasury.KindDisbursement, id)
-	}
-	return d, nil
+	return nil, missing(treasury.KindDisbursement, id)
 }
 
 // maxDependents bounds how many dependents an answer names.
@@ -183,8 +181,10 @@ func withdrawals(s state, _ Reader, in *ListInput) (api.Withdrawals, error) {
 	p, last := s.page(in.Limit), ""
 	out := api.Withdrawals{Withdrawals: []api.Withdrawal{}}
 	var after treasury.ID
-	if raw, err := hex.DecodeString(in.After); err == nil {
-		copy(after[:], raw)
+	if in.After != "" {
+		if err := envelope.ParseHex(after[:], in.After); err != nil {
+			return out, malformed("after", err)
+		}
 	}
 	s.Book().Withdrawals(after, func(w *treasury.Withdrawal) bool {
 		if !p.take(last) {
