@@ -20,6 +20,7 @@ import (
 	"github.com/tallyvault/tallyvault/fsm"
 	"github.com/tallyvault/tallyvault/fsm/genesis"
 	"github.com/tallyvault/tallyvault/transport/api"
+	"github.com/tallyvault/tallyvault/transport/client/keytext"
 )
 
 // The drill of the example programs: what two gateways in other languages measured
@@ -72,7 +73,7 @@ func (d *drill) enrol(p *program, meters int) {
 	if err != nil {
 		d.t.Fatal(err)
 	}
-	key, err := keyfile.FromSeed(keyfile.Ed25519, [32]byte(who.Key.Seed()))
+	key, err := keytext.FromSeed(keyfile.Ed25519, [32]byte(who.Key.Seed()))
 	if err == nil {
 		err = errors.Join(keyfile.Write(p.key, key, ""), os.Mkdir(filepath.Dir(p.outbox), 0o700))
 	}

@@ -8,6 +8,8 @@ import (
 
 	"filippo.io/age"
 	"filippo.io/age/armor"
+
+	"github.com/tallyvault/tallyvault/transport/client/keytext"
 )
 
 const (
@@ -18,16 +20,13 @@ const (
 	// maxWorkFactor keeps a file made by somebody else from holding the program
 	// up for minutes.
 	maxWorkFactor = 20
+
+	// maxPlain bounds what comes out of an encrypted file.
+	maxPlain = 16 << 10
 )
 
 // ErrPassphrase says that a passphrase does not open a file.
 var ErrPassphrase = errors.New("wrong passphrase")
-
-// isEncrypted looks for the armor of an age file, which no plain key file
-// starts with.
-func isEncrypted(content []byte) bool {
-	return bytes.HasPrefix(bytes.TrimLeft(content, " \t\r\n"), []byte(armor.Header))
-}
 
 func encrypt(content []byte, passphrase string, factor int) ([]byte, error) {
 	recipient, err := age.NewScryptRecipient(passphrase)
@@ -68,11 +67,11 @@ func decrypt(content []byte, passphrase string) ([]byte, error) {
 	case errors.As(err, &mismatch):
 		return nil, fmt.Errorf("%w (or the file was encrypted in another way): %w", ErrPassphrase, err)
 	case err != nil:
-		return nil, fmt.Errorf("%w: %w", errDamaged, err)
+		return nil, fmt.Errorf("%w: %w", keytext.ErrDamaged, err)
 	}
-	plain, err := io.ReadAll(io.LimitReader(opened, maxSize))
+	plain, err := io.ReadAll(io.LimitReader(opened, maxPlain))
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errDamaged, err)
+		return nil, fmt.Errorf("%w: %w", keytext.ErrDamaged, err)
 	}
 	return plain, nil
 }

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"golang.org/x/term"
+
+	"github.com/tallyvault/tallyvault/transport/client/keytext"
 )
 
 // PassphraseEnv is the environment variable that answers for a person.
@@ -49,7 +51,7 @@ func (p Passphrases) AskNew(prompt string) (string, error) {
 // unattended takes a passphrase from where no person is needed.
 func (p Passphrases) unattended() (passphrase string, found bool, err error) {
 	if p.File != "" {
-		content, err := load(p.File, true)
+		content, err := keytext.Read(p.File, true)
 		if err != nil {
 			return "", false, fmt.Errorf("reading the passphrase file: %w", err)
 		}

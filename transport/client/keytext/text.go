@@ -1,6 +1,7 @@
-package keyfile
+package keytext
 
 import (
+	"bytes"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -11,23 +12,28 @@ const (
 	privateFormat = "tallyvault-key v1 "
 	publicFormat  = "tallyvault-public v1 "
 
-	// maxSize bounds what is read of a key file; the largest honest one, with
-	// an age header around it, is under a kilobyte.
-	maxSize = 16 << 10
+	// sealedFormat begins the armor of an age file, as no plain key file does.
+	sealedFormat = "-----BEGIN AGE ENCRYPTED FILE-----"
 )
 
-// errDamaged is the ground of every refusal of a file's content.
-var errDamaged = errors.New("damaged key file")
-
-// format writes the text of a private key file; name is for people.
-func (k Key) format(name string) string {
-	return k.PublicHalf().text(privateFormat, name) + "seed " + hex.EncodeToString(k.Seed[:]) + "\n"
+// Sealed says whether the content of a file is a key under a passphrase.
+func Sealed(content []byte) bool {
+	return bytes.HasPrefix(bytes.TrimLeft(content, " \t\r\n"), []byte(sealedFormat))
 }
 
-// format writes the text of a public key file.
-func (p Public) format(name string) string { return p.text(publicFormat, name) }
+// ErrDamaged is the ground of every refusal of a file's content.
+var ErrDamaged = errors.New("damaged key file")
 
-func (p Public) text(format, name string) string {
+// Text is the text of a private key file; name is for people.
+func (k Key) Text(name string) string {
+	return k.PublicHalf().under(privateFormat, name) + "seed " + hex.EncodeToString(k.Seed[:]) + "\n"
+}
+
+// Text is the text of a public key file.
+func (p Public) Text(name string) string { return p.under(publicFormat, name) }
+
+// under writes a public key under the first line of a format.
+func (p Public) under(format, name string) string {
 	id := p.ID()
 	return format + string(p.Kind) + "\n" +
 		fmt.Sprintf("# %s, key id %x\n", oneLine(name), id) +
@@ -45,9 +51,9 @@ func oneLine(name string) string {
 	}, strings.ToValidUTF8(name, "?"))
 }
 
-// parse reads the text of a private key file and holds its fields against each
+// Parse reads the text of a private key file and holds its fields against each
 // other.
-func parse(text string) (Key, error) {
+func Parse(text string) (Key, error) {
 	kind, fields, err := split(text, privateFormat, "id", "public", "seed")
 	if err != nil {
 		return Key{}, err
@@ -66,13 +72,13 @@ func parse(text string) (Key, error) {
 		return Key{}, err
 	}
 	if stated.Key != key.Public {
-		return Key{}, fmt.Errorf("%w: its public key does not belong to its seed", errDamaged)
+		return Key{}, fmt.Errorf("%w: its public key does not belong to its seed", ErrDamaged)
 	}
 	return key, nil
 }
 
-// parsePublic reads the text of a public key file.
-func parsePublic(text string) (Public, error) {
+// ParsePublic reads the text of a public key file.
+func ParsePublic(text string) (Public, error) {
 	if strings.HasPrefix(text, privateFormat) {
 		return Public{}, errors.New("this is a private key file where a public one is wanted: keep it to yourself and give the .pub file")
 	}
@@ -96,7 +102,7 @@ func statedPublic(kind Kind, idHex, publicHex string) (Public, error) {
 		return Public{}, err
 	}
 	if id != public.ID() {
-		return Public{}, fmt.Errorf("%w: its key id is not that of its public key", errDamaged)
+		return Public{}, fmt.Errorf("%w: its key id is not that of its public key", ErrDamaged)
 	}
 	return public, nil
 }
@@ -109,27 +115,27 @@ func split(text, format string, names ...string) (Kind, []string, error) {
 	first, rest, whole := strings.Cut(text, "\n")
 	kind, ours := strings.CutPrefix(first, format)
 	if !ours || !whole {
-		return "", nil, fmt.Errorf("%w: its first line is not %q", errDamaged, format+"<kind>")
+		return "", nil, fmt.Errorf("%w: its first line is not %q", ErrDamaged, format+"<kind>")
 	}
 	fields := make([]string, 0, len(names))
 	for line := range strings.Lines(rest) {
 		if !strings.HasSuffix(line, "\n") {
-			return "", nil, fmt.Errorf("%w: it is cut off in its last line", errDamaged)
+			return "", nil, fmt.Errorf("%w: it is cut off in its last line", ErrDamaged)
 		}
 		if strings.HasPrefix(line, "#") {
 			continue
 		}
 		if len(fields) == len(names) {
-			return "", nil, fmt.Errorf("%w: more lines than a key file has", errDamaged)
+			return "", nil, fmt.Errorf("%w: more lines than a key file has", ErrDamaged)
 		}
 		value, named := strings.CutPrefix(line[:len(line)-1], names[len(fields)]+" ")
 		if !named {
-			return "", nil, fmt.Errorf("%w: the field %q is not where it belongs", errDamaged, names[len(fields)])
+			return "", nil, fmt.Errorf("%w: the field %q is not where it belongs", ErrDamaged, names[len(fields)])
 		}
 		fields = append(fields, value)
 	}
 	if len(fields) < len(names) {
-		return "", nil, fmt.Errorf("%w: it is cut off before the field %q", errDamaged, names[len(fields)])
+		return "", nil, fmt.Errorf("%w: it is cut off before the field %q", ErrDamaged, names[len(fields)])
 	}
 	return Kind(kind), fields, nil
 }
@@ -138,10 +144,10 @@ func split(text, format string, names ...string) (Kind, []string, error) {
 // quoted in errors: it may be most of a seed.
 func unhex(dst []byte, name, text string) error {
 	if len(text) != hex.EncodedLen(len(dst)) || strings.ToLower(text) != text {
-		return fmt.Errorf("%w: the field %q is not %d bytes of lower-case hex", errDamaged, name, len(dst))
+		return fmt.Errorf("%w: the field %q is not %d bytes of lower-case hex", ErrDamaged, name, len(dst))
 	}
 	if _, err := hex.Decode(dst, []byte(text)); err != nil {
-		return fmt.Errorf("%w: the field %q is not %d bytes of lower-case hex", errDamaged, name, len(dst))
+		return fmt.Errorf("%w: the field %q is not %d bytes of lower-case hex", ErrDamaged, name, len(dst))
 	}
 	return nil
 }
