@@ -24,7 +24,7 @@ const (
 	pinsRefresh      = 24 * time.Hour
 	// pinsAhead is how far in the future pins may have been signed before they are
 	// signed anew: a node whose clock is ahead learns so from its first tick, and
-	// clients refuse pins that count from later than now.
+	// its pins must not last longer than others'.
 	pinsAhead = time.Minute
 )
 

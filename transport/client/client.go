@@ -93,7 +93,7 @@ func Dial(c Config) (*Client, error) {
 	}
 	client := &Client{config: c}
 	for _, raw := range c.URLs {
-		e, err := newEndpoint(raw, c)
+		e, err := newEndpoint(raw, c, client.Now)
 		if err != nil {
 			return nil, err
 		}

@@ -32,7 +32,9 @@
 // Tokens and commands carry the time, and a device's clock may be wrong. A refusal
 // for the sake of time tells the cluster's; [Client.Now] goes by it from then on. It
 // is the word of a node that TLS vouches for: one that lies can make commands late,
-// and nothing else.
+// and nothing else. A clock that is behind must not keep a device from hearing that, so
+// pins from the future count; pins that have ended do not, and a device whose clock is
+// a week ahead has to be told the time by somebody else.
 //
 // # Evidence
 //

@@ -35,17 +35,18 @@ type endpoint struct {
 	base    string // without a trailing slash
 	client  *http.Client
 	genesis *genesis.Signed // nil: certificates are verified by authorities
+	now     func() time.Time
 
 	mu   sync.Mutex // held while pins are fetched
 	pins map[api.Pin]bool
 }
 
-func newEndpoint(raw string, c Config) (*endpoint, error) {
+func newEndpoint(raw string, c Config, now func() time.Time) (*endpoint, error) {
 	u, err := url.Parse(raw)
 	if err != nil || u.Host == "" || u.Scheme != "https" || u.User != nil || u.RawQuery != "" {
 		return nil, fmt.Errorf("%q is not the https URL of a node", raw)
 	}
-	e := &endpoint{base: strings.TrimSuffix(u.String(), "/"), genesis: c.Genesis}
+	e := &endpoint{base: strings.TrimSuffix(u.String(), "/"), genesis: c.Genesis, now: now}
 	config := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: c.CA}
 	if c.Genesis != nil {
 		// The chain is not verified because the pin says more; VerifyConnection
@@ -129,7 +130,7 @@ func (e *endpoint) askPins(ctx context.Context, asking *http.Client, shown func(
 	if err := fetch(ctx, asking, e.base+"/v1/nodes", maxNodesBody, &nodes); err != nil {
 		return nil, fmt.Errorf("asking for its pins: %w", err)
 	}
-	pins, err := pinsIn(nodes, e.genesis, api.KeysOf(e.genesis), shown())
+	pins, err := e.pinsIn(nodes, api.KeysOf(e.genesis), shown())
 	if _, unknown := errors.AsType[*api.UnknownNodeError](err); !unknown {
 		return pins, err
 	}
@@ -141,7 +142,7 @@ func (e *endpoint) askPins(ctx context.Context, asking *http.Client, shown func(
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errPin, err)
 	}
-	return pinsIn(nodes, e.genesis, api.KeysIn(history, e.genesis), shown())
+	return e.pinsIn(nodes, api.KeysIn(history, e.genesis), shown())
 }
 
 func fetch(ctx context.Context, client *http.Client, url string, limit int64, into any) error {
@@ -166,18 +167,18 @@ func fetch(ctx context.Context, client *http.Client, url string, limit int64, in
 
 // pinsIn looks for a statement that a node with a known key signed and that names the
 // key which the server showed.
-func pinsIn(nodes api.Nodes, g *genesis.Signed, keys api.NodeKeys, shown api.Pin) (map[api.Pin]bool, error) {
+func (e *endpoint) pinsIn(nodes api.Nodes, keys api.NodeKeys, shown api.Pin) (map[api.Pin]bool, error) {
 	wrong := errors.New("no node stated any")
 	for _, node := range nodes.Nodes {
 		if len(node.Pins) == 0 {
 			continue
 		}
-		e, err := envelope.Parse(node.Pins)
+		signed, err := envelope.Parse(node.Pins)
 		if err != nil {
 			wrong = err
 			continue
 		}
-		statement, err := api.VerifyPins(e, g.Cluster, keys, time.Now())
+		statement, err := api.VerifyPins(signed, e.genesis.Cluster, keys, e.now())
 		if err != nil {
 			wrong = err
 			continue
@@ -187,7 +188,7 @@ func pinsIn(nodes api.Nodes, g *genesis.Signed, keys api.NodeKeys, shown api.Pin
 		}
 		wrong = fmt.Errorf("node %s pins other keys", statement.Node)
 	}
-	return nil, fmt.Errorf("%w by any node of cluster %s: %w", errPin, g.ClusterID(), wrong)
+	return nil, fmt.Errorf("%w by any node of cluster %s: %w", errPin, e.genesis.ClusterID(), wrong)
 }
 
 func pinSet(pins []api.Pin) map[api.Pin]bool {
