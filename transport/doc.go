@@ -49,7 +49,7 @@
 //	a command      reading_accepted, or outcome
 //	a receipt      reading_closed (baseline, superseded), reading_rejected (rejected,
 //	               quorum_failed), or the receipt's own kind: settlement, release,
-//	               threshold, evidence, cut, policy
+//	               threshold, evidence, disbursement, withdrawal, pause, cut, policy
 //	anything else  undecodable; headers of entries are no events
 //
 // An outcome that consumed nothing is no event: it does not stand for its command.

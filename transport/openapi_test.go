@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"flag"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,6 +13,10 @@ import (
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/tallyvault/tallyvault/fsm"
+	"github.com/tallyvault/tallyvault/transport/api"
+	"github.com/tallyvault/tallyvault/treasury"
 )
 
 var update = flag.Bool("update", false, "write deploy/openapi.json and deploy/schemas anew")
@@ -76,6 +81,36 @@ func TestOpenAPIIsCommitted(t *testing.T) {
 			if len(op.Security) == 0 || free != public[op.OperationID] {
 				t.Errorf("%s %s (%s): security is %v", method, path, op.OperationID, op.Security)
 			}
+		}
+	}
+}
+
+// What the document says that there is, is what the code makes.
+func TestOpenAPISetsAreComplete(t *testing.T) {
+	receipts := []string{}
+	for _, f := range fsm.ReceiptForms() {
+		if f.Kind != api.KindReading { // it is told as closed or rejected
+			receipts = append(receipts, f.Kind)
+		}
+	}
+	events := append([]string{api.EventAccepted, api.EventClosed, api.EventRejected, api.EventOutcome, api.EventUndecodable, api.EventCheckpoint}, receipts...)
+	waits := append(slices.Collect(maps.Keys(sentences)), treasury.WaitRetry,
+		api.WaitQuorum, api.WaitEarlier, api.WaitReading, api.WaitFunds, api.WaitWindow, api.WaitFinality)
+	schemas := unconnected().api.OpenAPI().Components.Schemas.Map()
+	documented := func(name, member string) (values []string) {
+		for _, v := range schemas[name].Properties[member].Enum {
+			values = append(values, v.(string))
+		}
+		return values
+	}
+	for name, c := range map[string]struct{ told, made []string }{
+		"kinds that are explained": {documented("Explanation", "kind"), kinds()},
+		"what is waited for":       {documented("Wait", "for"), waits},
+		"kinds of events":          {api.EventKinds(), events},
+	} {
+		told, made := slices.Sorted(slices.Values(c.told)), slices.Compact(slices.Sorted(slices.Values(c.made)))
+		if !slices.Equal(told, made) {
+			t.Errorf("%s: the document says\n%v\nthe code makes\n%v", name, told, made)
 		}
 	}
 }

@@ -18,7 +18,9 @@ import (
 	"github.com/tallyvault/tallyvault/fsm/genesis"
 	"github.com/tallyvault/tallyvault/fsm/strict"
 	"github.com/tallyvault/tallyvault/oracle"
+	"github.com/tallyvault/tallyvault/transport/api"
 	"github.com/tallyvault/tallyvault/transport/schema"
+	"github.com/tallyvault/tallyvault/treasury"
 )
 
 // described is a type that travels, with its codec and its schema compiled by
@@ -293,6 +295,34 @@ func TestEnumsAreTheRules(t *testing.T) {
 		}
 		if rule("nonsense") {
 			t.Errorf("%s: the rule asked takes anything", member)
+		}
+	}
+}
+
+// Where the rules have a list, the tags have all of it: a value that is left out is one
+// that clients refuse.
+func TestEnumsAreComplete(t *testing.T) {
+	var statuses, states []string
+	for _, s := range treasury.Statuses() {
+		statuses = append(statuses, s.String())
+	}
+	for s := treasury.Requested; s <= treasury.Recalled; s++ {
+		states = append(states, s.String())
+	}
+	enum := func(of any, field string) []string {
+		f, _ := reflect.TypeOf(of).FieldByName(field)
+		return strings.Split(f.Tag.Get("enum"), ",")
+	}
+	for name, c := range map[string]struct{ tag, rules []string }{
+		"a disbursement's receipt": {enum(fsm.DisbursementReceipt{}, "Status"), statuses},
+		"a disbursement":           {enum(api.Disbursement{}, "Status"), statuses},
+		"a withdrawal's receipt":   {enum(fsm.WithdrawalReceipt{}, "State"), states},
+		"a withdrawal":             {enum(api.Withdrawal{}, "State"), states},
+		"a verdict":                {enum(fsm.Vote{}, "Verdict"), []string{fsm.VerdictApprove, fsm.VerdictReject}},
+		"a ballot":                 {enum(api.Ballot{}, "Verdict"), enum(fsm.Vote{}, "Verdict")},
+	} {
+		if !slices.Equal(c.tag, c.rules) {
+			t.Errorf("%s: the tag says %v, the rules %v", name, c.tag, c.rules)
 		}
 	}
 }
