@@ -121,6 +121,11 @@ func FuzzRequests(f *testing.F) {
 		"/v1/receipts/18446744073709551615", "/v1/receipts/0.tlog-proof", "/tile/5/000", "/tile/0/x999/999/999.p/1",
 		"/v1/readings/energy/18446744073709551616", "/v1/settlements/energy/1", "/v1/policy?format=text", "//v1//nodes", "/v1/commands/%2e%2e",
 		"/v1/markets?consistency=stale&min_index=0", "/v1/providers?after=zzzz&limit=1",
+		"/v1/explain/energy/1", "/v1/explain/settlement%2Fenergy%2F18446744073709551616", "/v1/explain//", "/v1/explain/disbursement/",
+		"/v1/explain/" + strings.Repeat("ab", 32), "/v1/providers/sunny/statement?after=energy/0", "/v1/schemas/..%2fx", "/reference?x=1",
+		"/v1/treasury/disbursements?status=draft,,&from_epoch=18446744073709551615", "/v1/treasury/disbursements?since=-9223372036854775808&before=18446744073709551615",
+		"/v1/treasury/timeline?disbursement=" + strings.Repeat("00", 32), "/v1/treasury/history?before=0&limit=1000", "/v1/treasury/withdrawals?after=0",
+		"/v1/events?kind=none", "/v1/events?after=-1", "/v1/events?market=" + strings.Repeat("x", 65),
 	} {
 		f.Add(seed)
 	}
