@@ -50,7 +50,7 @@ type Decisions struct {
 	lock    *flock.Flock
 
 	mu    sync.Mutex
-	file  *os.File // nil until the log is claimed
+	file  *os.File // nil until the log is claimed, and after a rotation that failed
 	size  int64
 	owner logHead
 	past  []Decision // what the files held when they were opened
@@ -158,7 +158,8 @@ func (d *Decisions) open() error {
 		return err
 	}
 	if err := d.write(append(head, '\n')); err != nil {
-		return err
+		d.file = nil // nothing may stand in a file without its head
+		return errors.Join(err, file.Close())
 	}
 	return syncDir(filepath.Dir(d.path))
 }
@@ -177,6 +178,11 @@ func (d *Decisions) append(decided []Decision) error {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.file == nil {
+		if err := d.open(); err != nil {
+			return err
+		}
+	}
 	if d.size+int64(lines.Len()) > d.options.Bytes {
 		if err := d.rotate(); err != nil {
 			return err
@@ -200,7 +206,9 @@ func (d *Decisions) write(data []byte) error {
 
 // rotate renames the files by one and begins a new one.
 func (d *Decisions) rotate() error {
-	if err := d.file.Close(); err != nil {
+	err := d.file.Close()
+	d.file = nil
+	if err != nil {
 		return fmt.Errorf("rotating the decision log: %w", err)
 	}
 	for n := d.options.Files - 1; n > 0; n-- {

@@ -188,3 +188,46 @@ func FuzzDecisionLog(f *testing.F) {
 		}
 	})
 }
+
+// A rotation that fails is tried again, and nothing is lost by it.
+func TestDecisionsRotateAgain(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "decisions")
+	o := LogOptions{Bytes: 2 * maxLogLine, Files: 2}
+	d, _ := open(t, path, o)
+	n := uint64(0)
+	for ; d.size+2_000 < o.Bytes; n++ {
+		if err := d.append([]Decision{someDecision(n + 1)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Mkdir(path+".1", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	more := func() error {
+		for range 10 {
+			if err := d.append([]Decision{someDecision(n + 1)}); err != nil {
+				return err
+			}
+			n++
+		}
+		return nil
+	}
+	for range 2 {
+		if err := more(); err == nil {
+			t.Fatal("a directory was rotated away")
+		}
+	}
+	if err := os.Remove(path + ".1"); err != nil {
+		t.Fatal(err)
+	}
+	if err := more(); err != nil {
+		t.Fatal(err)
+	}
+	d.Close()
+	if got := numbersIn(t, path); len(got) != int(n) || got[0] != 1 || uint64(got[n-1]) != n {
+		t.Errorf("%d decisions were written, and %d are there", n, len(got))
+	}
+	if _, past := open(t, path, o); len(past) != int(n) {
+		t.Errorf("%d decisions were written, and %d are remembered", n, len(past))
+	}
+}
