@@ -34,6 +34,10 @@
 // list of nodes, receipts and their proofs, the documents. Leaves that hold commands take a
 // token, since a command may be personal data.
 //
+// What looks at more than it answers with, such as a provider's statement, draws from
+// the address's budget for signature checks as much as it costs, also where reads are
+// public.
+//
 // consistency= says how fresh a read is: stale (what this node has), default
 // (what the leader had applied when asked), linearizable (after the leader has
 // asked a majority whether it still is one). min_index= waits for an entry.
@@ -62,6 +66,8 @@
 // A stream has no queue. It reads the journal at the reader's pace, and what it
 // reads next depends on the last id alone: nothing is in memory only, a slow reader
 // costs a place and nothing else, and one who does not read at all loses the place.
+// Streams look at leaves in turns, on half the processors, so that readers of history
+// and filters that let little pass leave the rest to the committee.
 //
 // # Documents
 //
