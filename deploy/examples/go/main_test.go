@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -29,6 +30,10 @@ func TestMeasurement(t *testing.T) {
 }
 
 func TestRunRefuses(t *testing.T) {
+	nonsense := filepath.Join(t.TempDir(), "nonsense.key")
+	if err := os.WriteFile(nonsense, []byte("nonsense"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for name, tt := range map[string]struct {
 		args []string
 		says string
@@ -36,7 +41,7 @@ func TestRunRefuses(t *testing.T) {
 		"no key":     {nil, "--key"},
 		"no genesis": {[]string{"--key", "k", "--provider", "sunny", "--genesis", filepath.Join(t.TempDir(), "none")}, "no such file"},
 		"no file":    {[]string{"--key", filepath.Join(t.TempDir(), "none"), "--provider", "sunny", "--genesis", "../vectors/genesis.json"}, "no such file"},
-		"not a key":  {[]string{"--key", "main.go", "--provider", "sunny", "--genesis", "../vectors/genesis.json"}, "key file main.go"},
+		"not a key":  {[]string{"--key", nonsense, "--provider", "sunny", "--genesis", "../vectors/genesis.json"}, "key file " + nonsense},
 	} {
 		var out, stderr bytes.Buffer
 		if err := run(context.Background(), tt.args, strings.NewReader(""), &out, &stderr); err == nil || !strings.Contains(err.Error(), tt.says) {
