@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"strings"
 	"syscall"
 )
@@ -13,7 +14,7 @@ import (
 const maxSize = 16 << 10
 
 // Read reads the file of one key whole; what holds a private key, or a passphrase,
-// only if nobody but its owner can touch it. Mode and type are taken from the
+// only if nobody but its owner can touch it (where files have modes). Mode and type are taken from the
 // opened file, not from the path, so nobody can exchange it in between and a
 // symbolic link counts as its target.
 func Read(path string, private bool) ([]byte, error) {
@@ -30,7 +31,7 @@ func Read(path string, private bool) ([]byte, error) {
 	if !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("%s is not a regular file", path)
 	}
-	if private {
+	if private && runtime.GOOS != "windows" { // whose modes say nothing of who may read
 		if err := ownerOnly(path, info.Mode()); err != nil {
 			return nil, err
 		}
