@@ -43,6 +43,9 @@ func TestApplyDuringSnapshot(t *testing.T) {
 	sent := 0
 	for sent < liveReadings {
 		h.commands(h.readings(&sent, 200)...)
+		if err := h.r.journal.Sync(); err != nil { // as a node that cosigns; it seals, too
+			t.Fatal(err)
+		}
 	}
 	h.stated()
 	h.cosign(0, 1)

@@ -131,17 +131,18 @@ func (p *plain) append(records [][]byte) error {
 	return nil
 }
 
-// read returns the records [lo, hi) of the segment in one block.
-func (p *plain) read(lo, hi int) (block, error) {
+// read returns the records [lo, hi) of the segment in one block, which takes the
+// memory of another that is done with.
+func (p *plain) read(done block, lo, hi int) (block, error) {
 	start, end := p.end(lo-1), p.end(hi-1)
-	data := make([]byte, end-start)
+	data := sized(done.data, int(end-start))
 	if _, err := p.file.ReadAt(data, start); err != nil {
 		if errors.Is(err, os.ErrClosed) {
 			return block{}, ErrClosed
 		}
 		return block{}, p.damaged(lo, "the record cannot be read", err)
 	}
-	b := block{data: data, spans: make([]span, 0, hi-lo)}
+	b := block{data: data, spans: sized(done.spans, hi-lo)[:0]}
 	at := 0
 	for i := lo; i < hi; i++ {
 		next := int(p.end(i) - start)

@@ -84,6 +84,7 @@ func (r *run) write(f *os.File, next func() (row, bool, error)) error {
 		block = block[:runBlockSize-4]
 		_, err := w.Write(order.AppendUint32(block, checksum(block)))
 		block = block[:0]
+		stepAside()
 		return err
 	}
 	for {

@@ -82,6 +82,14 @@ func sealedHeader(kind byte, first uint64, lay layout) []byte {
 	return order.AppendUint32(h, uint32(lay.block))
 }
 
+// sized is a slice of n elements, in the memory of another if there is enough.
+func sized[E any](done []E, n int) []E {
+	if cap(done) >= n {
+		return done[:n]
+	}
+	return make([]E, n)
+}
+
 // pack turns the records of a block into what is compressed: lengths, then bytes.
 func (b block) pack(dst []byte) []byte {
 	for i := range b.spans {
@@ -93,8 +101,9 @@ func (b block) pack(dst []byte) []byte {
 	return dst
 }
 
-func unpack(raw []byte, records int) (block, error) {
-	b := block{data: raw, spans: make([]span, records)}
+// unpack makes a block of what was packed, which it keeps.
+func unpack(raw []byte, spans []span, records int) (block, error) {
+	b := block{data: raw, spans: sized(spans, records)}
 	if len(raw) < 4*records {
 		return block{}, errors.New("the lengths are cut short")
 	}
@@ -137,6 +146,7 @@ func writeSealed(f *os.File, c *codec, kind byte, first uint64, lay layout, next
 		table = order.AppendUint32(table, uint32(len(raw)))
 		table = order.AppendUint32(table, checksum(packed))
 		offset += int64(len(packed))
+		stepAside()
 	}
 	footer := order.AppendUint64(nil, uint64(offset))
 	footer = order.AppendUint32(footer, uint32(blocks))
@@ -207,8 +217,9 @@ func (s *sealed) readTable(table []byte, tableAt int64) error {
 	return nil
 }
 
-// read returns block b of the segment.
-func (s *sealed) read(b int) (block, error) {
+// read returns block b of the segment, which takes the memory of another that is done
+// with.
+func (s *sealed) read(done block, b int) (block, error) {
 	row := s.blocks[b]
 	packed := make([]byte, row.packed)
 	f, err := os.Open(s.path)
@@ -222,11 +233,11 @@ func (s *sealed) read(b int) (block, error) {
 	if checksum(packed) != row.sum {
 		return block{}, s.damaged(b, "the block's checksum is wrong", nil)
 	}
-	raw, err := s.codec.dec.DecodeAll(packed, make([]byte, 0, row.raw))
+	raw, err := s.codec.dec.DecodeAll(packed, sized(done.data, int(row.raw))[:0])
 	if err != nil {
 		return block{}, s.damaged(b, "the block does not decompress", err)
 	}
-	records, err := unpack(raw, int(s.lay.block))
+	records, err := unpack(raw, done.spans, int(s.lay.block))
 	if err != nil {
 		return block{}, s.damaged(b, "the block's lengths do not fit", err)
 	}

@@ -28,7 +28,7 @@ func (s *segment) read(b int, limit uint64, lay layout) (block, bool, error) {
 	if s.plain != nil {
 		defer s.mu.RUnlock()
 		lo := uint64(b) * lay.block
-		got, err := s.plain.read(int(lo), int(min(lo+lay.block, limit)))
+		got, err := s.plain.read(block{}, int(lo), int(min(lo+lay.block, limit)))
 		return got, false, err
 	}
 	file := s.sealed
@@ -36,7 +36,7 @@ func (s *segment) read(b int, limit uint64, lay layout) (block, bool, error) {
 	if file == nil {
 		return block{}, false, ErrClosed
 	}
-	got, err := file.read(b)
+	got, err := file.read(block{}, b)
 	return got, true, err
 }
 
@@ -47,7 +47,7 @@ func (s *segment) record(i int) (record []byte, plain bool, err error) {
 	if s.plain == nil {
 		return nil, false, nil
 	}
-	b, err := s.plain.read(i, i+1)
+	b, err := s.plain.read(block{}, i, i+1)
 	if err != nil {
 		return nil, true, err
 	}
@@ -77,9 +77,12 @@ func (q *sequence) seal(s *segment) error {
 		return fmt.Errorf("seal segment: %w", err)
 	}
 	first := s.number * q.lay.segment
+	var plain block // one after the other: a segment's blocks would be megabytes of garbage
 	readPlain := func(b int) (block, error) {
 		lo := b * int(q.lay.block)
-		return s.plain.read(lo, lo+int(q.lay.block))
+		var err error
+		plain, err = s.plain.read(plain, lo, lo+int(q.lay.block))
+		return plain, err
 	}
 	if err := writeSealed(f, q.codec, q.kind, first, q.lay, readPlain); err != nil {
 		f.Close()
@@ -109,15 +112,16 @@ func (q *sequence) seal(s *segment) error {
 }
 
 func (q *sequence) compare(file *sealed, readPlain func(b int) (block, error)) error {
+	var got block
 	for b := range int(q.lay.segment / q.lay.block) {
 		want, err := readPlain(b)
 		if err != nil {
 			return err
 		}
-		got, err := file.read(b)
-		if err != nil {
+		if got, err = file.read(got, b); err != nil {
 			return err
 		}
+		stepAside()
 		for i := range want.spans {
 			if string(got.record(i)) != string(want.record(i)) {
 				return file.damaged(b, "what was written reads back differently", nil)

@@ -2,6 +2,7 @@ package journal
 
 import (
 	"errors"
+	"runtime"
 	"sync"
 )
 
@@ -71,6 +72,11 @@ func (j *Journal) work(step func() (bool, error)) {
 		}
 	})
 }
+
+// stepAside lets whoever waits for a processor have it. What the workers do takes up to
+// a tenth of a second at a stretch, and who answers commands would wait for as long as
+// the scheduler lets one goroutine go on, which is 10 ms.
+func stepAside() { runtime.Gosched() }
 
 // wake tells every worker that there may be something to do. It never waits.
 func (w *workers) wake() {
