@@ -78,7 +78,9 @@ func (s *state) cutNumbered(n uint64) (Cut, bool) {
 // checkCosigned asks for good cosignatures on a known cut, in order of seat, at
 // least k of them by nodes that count at its size. Those of other nodes must be
 // good too: a joining node's shows that it caught up, and one of a node whose
-// standing changed since the leader collected it does no harm.
+// standing changed since the leader collected it does no harm. Good means to everybody
+// who verifies receipts: a cosignature that only ZIP-215 accepts would make a cut final
+// here and nowhere else, and a change of the committee that no chain can prove.
 func (m *Machine) checkCosigned(c *Cosigned) bool {
 	if c == nil {
 		return true
@@ -94,7 +96,7 @@ func (m *Machine) checkCosigned(c *Cosigned) bool {
 			return false
 		}
 		signer := m.state.members[sig.Node]
-		if !signer.cosigner.Verify(proof.CosignedMessage(sig.Time, checkpoint), &c.Signatures[i].Sig) {
+		if !signer.cosigner.VerifyExact(proof.CosignedMessage(sig.Time, checkpoint), &c.Signatures[i].Sig) {
 			return false
 		}
 		if signer.CountsAt(cut.Size) {

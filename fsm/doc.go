@@ -135,7 +135,9 @@
 //
 // A header may carry cosignatures of nodes that do not count. They must verify, and
 // show that the node has been at work (Member.Seen), but add nothing to k: so it
-// does no harm when a node's standing changes while its cosignature travels.
+// does no harm when a node's standing changes while its cosignature travels. All
+// cosignatures are held to the narrower rule of package signature, by which programs
+// that are not ours judge them.
 //
 // # The treasury
 //

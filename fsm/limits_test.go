@@ -74,6 +74,12 @@ func TestRefusedEntries(t *testing.T) {
 			c.Signatures[1].Time++
 			return []byte{1}, &Entry{Number: 3, At: r.now, Cosigned: c}
 		}},
+		{"a cosignature that no verifier outside accepts", entryBadCosignatures, func(r *rig) ([]byte, *Entry) {
+			cut := *r.cut
+			c := r.cosigned()
+			c.Signatures[1] = r.evasive(1, c.Signatures[1].Time, r.m.state.checkpoint(cut))
+			return []byte{1}, &Entry{Number: 3, At: r.now, Cosigned: c}
+		}},
 		{"cosignatures of no cut", entryBadCosignatures, func(r *rig) ([]byte, *Entry) {
 			c := r.cosigned()
 			c.Cut++

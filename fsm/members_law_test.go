@@ -218,6 +218,10 @@ func TestHostileTransitions(t *testing.T) {
 			message := proof.CosignedMessage(c.Signatures[2].Time, r.m.state.checkpoint(cut))
 			copy(c.Signatures[2].Sig[:], ed25519.Sign(r.node[3], message))
 		},
+		"the new node's that no verifier outside accepts": func(r *rig, c *Cosigned) {
+			cut, _ := r.m.View().CutNumbered(c.Cut)
+			c.Signatures[2] = r.evasive(3, c.Signatures[2].Time, r.m.state.checkpoint(cut))
+		},
 	} {
 		r := newRig(t)
 		r.tick()

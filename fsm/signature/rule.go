@@ -21,12 +21,18 @@
 //
 //	[8](-[sum z s]B + sum [z]R + sum over distinct keys [sum z k]A) = 0
 //
+// A signature that programs of others must accept as well is held to the narrower
+// rule by which they judge, RFC 8032 without the cofactor ([PublicKey.VerifyExact]): R
+// is the very encoding of [s]B - [k]A. Under a registered key, whatever is good by it
+// is good by ZIP-215 too.
+//
 // The library's own batch has a term for the key of each signature. A provider
 // signs for thousands of meters with one key, and terms of one key are one term:
 // that is a quarter to a half of the work.
 package signature
 
 import (
+	"bytes"
 	"crypto/sha512"
 	"errors"
 
@@ -81,6 +87,19 @@ func (k *PublicKey) Raw() [32]byte { return k.raw }
 func (k *PublicKey) Verify(message []byte, sig *[Size]byte) bool {
 	c, ok := open(k, message, sig)
 	return ok && c.holds()
+}
+
+// VerifyExact checks one signature by the narrower rule, as crypto/ed25519 does.
+func (k *PublicKey) VerifyExact(message []byte, sig *[Size]byte) bool {
+	c, ok := open(k, message, sig)
+	if !ok {
+		return false
+	}
+	// Not the sum that holds asks for: it is a multiple of what is left over.
+	var r curve.EdwardsPoint
+	var encoded curve.CompressedEdwardsY
+	encoded.SetEdwardsPoint(r.ExpandedDoubleScalarMulBasepointVartime(&c.k, k.minus, &c.s))
+	return bytes.Equal(encoded[:], sig[:32])
 }
 
 // A claim is a signature taken apart: that [s]B = R + [k]A.

@@ -100,9 +100,13 @@ func TestWycheproof(t *testing.T) {
 		for _, test := range group.Tests {
 			raw := unhex(t, test.Sig)
 			got := len(raw) == Size // an envelope holds no other length
+			exact := got
 			if got {
 				sig := [Size]byte(raw)
-				got = key.Verify(unhex(t, test.Msg), &sig)
+				got, exact = key.Verify(unhex(t, test.Msg), &sig), key.VerifyExact(unhex(t, test.Msg), &sig)
+			}
+			if exact != (test.Result == "valid") {
+				t.Errorf("%d %s: by the narrower rule %v, want %s", test.TcID, test.Comment, exact, test.Result)
 			}
 			if test.TcID == wycheproofZIP215 {
 				got = !got
