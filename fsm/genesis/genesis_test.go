@@ -182,6 +182,27 @@ func TestValidation(t *testing.T) {
 	}
 }
 
+// Every node holds the log key: were it a cosigner's or an admin's as well, each node
+// could sign for two.
+func TestLogKeyIsNobodyElses(t *testing.T) {
+	for who, key := range map[string][32]byte{
+		"a node": public(key("node-b")), "a cosigner": public(key("node-c cosigner")), "an admin": public(key("alice")), "an oracle": public(key("oracle-a")),
+	} {
+		g := signed(t, 3).Genesis
+		g.LogKey = key
+		if _, err := Unsigned(g); err == nil || !strings.Contains(err.Error(), "log_key") {
+			t.Errorf("the log key is that of %s: %v", who, err)
+		}
+	}
+	g := signed(t, 3).Genesis
+	for what, raw := range map[string][32]byte{"of small order": {1}, "no point": {2}} {
+		g.LogKey = raw
+		if _, err := Unsigned(g); err == nil || !strings.Contains(err.Error(), "log_key") {
+			t.Errorf("the log key is %s: %v", what, err)
+		}
+	}
+}
+
 func TestNodeStatement(t *testing.T) {
 	n := node("node-a", 7000)
 	e, err := SignNode(n, key("node-a"), key("node-a cosigner"))

@@ -3,6 +3,8 @@ package genesis
 import (
 	"errors"
 	"fmt"
+
+	"github.com/tallyvault/tallyvault/fsm/signature"
 )
 
 // Limits of a committee.
@@ -133,8 +135,8 @@ func (g *Genesis) validateNodes() error {
 			return err
 		}
 	}
-	if g.LogKey == ([32]byte{}) {
-		return errors.New("log_key is zero")
+	if err := g.validateLogKey(); err != nil {
+		return err
 	}
 	if len(g.SealedLogKeys) != n {
 		return fmt.Errorf("%d sealed log keys for %d nodes", len(g.SealedLogKeys), n)
@@ -142,6 +144,25 @@ func (g *Genesis) validateNodes() error {
 	for i, sealed := range g.SealedLogKeys {
 		if sealed.Node != g.Nodes[i].Name {
 			return fmt.Errorf("sealed log key %d is for %q, want %q", i+1, sealed.Node, g.Nodes[i].Name)
+		}
+	}
+	return nil
+}
+
+// validateLogKey asks that the log key is nobody's own: every node holds it, and with
+// a node's or a principal's key each of them could sign for two.
+func (g *Genesis) validateLogKey() error {
+	if _, err := signature.CheckPublicKey(g.LogKey); err != nil {
+		return fmt.Errorf("log_key: %w", err)
+	}
+	for _, n := range g.Nodes {
+		if g.LogKey == n.NodeKey || g.LogKey == n.CosignerKey {
+			return fmt.Errorf("log_key is a key of node %s too", n.Name)
+		}
+	}
+	for _, p := range g.Principals {
+		if g.LogKey == p.PublicKey {
+			return fmt.Errorf("log_key is the key of principal %s too", p.Principal)
 		}
 	}
 	return nil
