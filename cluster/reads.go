@@ -24,9 +24,9 @@ func (n *Node) Journal() *journal.Journal { return n.journal }
 // it. Final says that the command and the receipts that it caused lie under the
 // newest published checkpoint.
 //
-// An identity has one outcome that is not a repetition, except where an earlier
-// one was refused without consuming anything and the same command was logged again;
-// then the later one is what took effect.
+// The first outcome that consumed something stands. A payload that names no signer may
+// be signed and logged once more by somebody else, who is refused for his own reasons:
+// that must not make what took effect look refused.
 func (n *Node) Outcome(id fsm.Identity) (outcome *fsm.Outcome, final bool, err error) {
 	o, err := n.outcome(id)
 	if err != nil || o == nil {
@@ -44,8 +44,8 @@ func (n *Node) outcome(id fsm.Identity) (*fsm.Outcome, error) {
 	if err != nil {
 		return nil, fmt.Errorf("look up the outcome of %s: %w", id, err)
 	}
-	for i := len(ordinals) - 1; i >= 0; i-- {
-		record, err := n.journal.Outcome(ordinals[i])
+	for _, ordinal := range ordinals {
+		record, err := n.journal.Outcome(ordinal)
 		if err != nil {
 			// An index row may come before the record that it leads to.
 			if _, early := errors.AsType[*journal.RangeError](err); early {
@@ -55,7 +55,7 @@ func (n *Node) outcome(id fsm.Identity) (*fsm.Outcome, error) {
 		}
 		o, err := fsm.ParseOutcome(record)
 		if err != nil {
-			return nil, fmt.Errorf("outcome record %d: %w", ordinals[i], err)
+			return nil, fmt.Errorf("outcome record %d: %w", ordinal, err)
 		}
 		// Keys are shorter than identities.
 		if o.ID == id {
