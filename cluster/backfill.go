@@ -9,21 +9,31 @@ import (
 	"github.com/tallyvault/tallyvault/fsm"
 )
 
-// backfillPause is how long a node waits after all peers failed to give what it
-// lacks.
-const backfillPause = time.Second
+const (
+	// backfillPause is how long a node waits after all peers failed to give what it
+	// lacks.
+	backfillPause = time.Second
+	// answerWithin bounds one answer of a peer, which is at most maxRangeBytes and a
+	// record: whoever cannot send that much in this time is asked no more.
+	answerWithin = 30 * time.Second
+)
 
 // A backfill fills the journal of a node that has restored a snapshot which is
 // ahead of its journal. What peers send lies in files of its own until all of it
 // has been checked: the leaves against the root that the restored state holds, the
 // outcomes against its outcome chain and against the command leaves. Only then is
 // it written to the journal, which never takes anything back.
+//
+// Peers are asked one after the other, and one that says nothing, or hands out a few
+// bytes now and then, must not keep the node from asking the next: each answer has
+// its time, and one that is neither full nor all there is to give is the peer's last.
 type backfill struct {
 	replica *replica
 	path    string // where fetched records wait
 	peers   func() []string
 	calls   *calls
-	fail    func(error) // takes a local error, which ends the process
+	within  time.Duration // for one answer
+	fail    func(error)   // takes a local error, which ends the process
 	log     *slog.Logger
 }
 
@@ -88,23 +98,33 @@ func (b *backfill) finish(m *missing) error {
 
 // fetch puts the missing records into staging.
 func (b *backfill) fetch(ctx context.Context, peer string, m *missing) error {
-	for at := m.firstLeaf; at < m.target.TreeSize(); {
-		next, err := b.calls.leaves(ctx, peer, at, m.target.TreeSize(), m.addLeaf)
-		if err != nil {
-			return err
-		}
-		if next <= at {
-			return fmt.Errorf("its journal ends at leaf %d", at)
-		}
-		at = next
+	if err := b.fetchRange(ctx, peer, b.calls.leaves, m.firstLeaf, m.target.TreeSize(), m.addLeaf); err != nil {
+		return fmt.Errorf("leaves: %w", err)
 	}
-	for at := m.firstOutcome; at < m.target.Commands(); {
-		next, err := b.calls.outcomes(ctx, peer, at, m.target.Commands(), m.addOutcome)
+	if err := b.fetchRange(ctx, peer, b.calls.outcomes, m.firstOutcome, m.target.Commands(), m.addOutcome); err != nil {
+		return fmt.Errorf("outcomes: %w", err)
+	}
+	return nil
+}
+
+// A rangeCall asks a peer for records and returns how far it went.
+type rangeCall func(ctx context.Context, peer string, from, to uint64, fn func([]byte) error) (uint64, error)
+
+// fetchRange makes as many calls as the records take.
+func (b *backfill) fetchRange(ctx context.Context, peer string, call rangeCall, from, to uint64, take func([]byte) error) error {
+	for at := from; at < to; {
+		bytes := 0
+		asking, cancel := context.WithTimeout(ctx, b.within)
+		next, err := call(asking, peer, at, to, func(record []byte) error {
+			bytes += len(record)
+			return take(record)
+		})
+		cancel()
 		if err != nil {
 			return err
 		}
-		if next <= at {
-			return fmt.Errorf("its outcomes end at %d", at)
+		if next < to && bytes < maxRangeBytes {
+			return fmt.Errorf("the peer's end at %d, and %d are wanted", next, to)
 		}
 		at = next
 	}

@@ -127,7 +127,8 @@ func (n *Node) background(ctx context.Context, wait *sync.WaitGroup, in *incarna
 	begin(n.finality.run)
 	begin(n.watchForwards)
 	fill := &backfill{
-		replica: n.replica, path: n.dir.backfill(), peers: n.roster.peers, calls: n.calls, fail: n.fail, log: n.config.Logger,
+		replica: n.replica, path: n.dir.backfill(), peers: n.roster.peers, calls: n.calls, within: answerWithin,
+		fail: n.fail, log: n.config.Logger,
 	}
 	begin(fill.run)
 	begin(func(ctx context.Context) {
