@@ -54,6 +54,11 @@ func (c *calls) do(ctx context.Context, member, method, path string, query url.V
 
 // json makes a call whose answer is a small JSON document.
 func (c *calls) json(ctx context.Context, member, method, path string, query url.Values, question, answer any) error {
+	return c.document(ctx, member, method, path, query, question, answer, maxSmallBytes)
+}
+
+// document makes a call whose answer is a JSON document of at most so many bytes.
+func (c *calls) document(ctx context.Context, member, method, path string, query url.Values, question, answer any, limit int64) error {
 	var body []byte
 	if question != nil {
 		var err error
@@ -66,7 +71,7 @@ func (c *calls) json(ctx context.Context, member, method, path string, query url
 		return err
 	}
 	defer func() { _ = response.Body.Close() }()
-	if err := json.NewDecoder(io.LimitReader(response.Body, maxSmallBytes)).Decode(answer); err != nil {
+	if err := json.NewDecoder(io.LimitReader(response.Body, limit)).Decode(answer); err != nil {
 		return fmt.Errorf("call %s of %s: read the answer: %w", path, member, err)
 	}
 	return nil
@@ -95,7 +100,7 @@ func (c *calls) status(ctx context.Context, member string) (s Status, err error)
 }
 
 func (c *calls) members(ctx context.Context, member string) (f rosterFile, err error) {
-	return f, c.json(ctx, member, http.MethodGet, pathMembers, nil, nil, &f)
+	return f, c.document(ctx, member, http.MethodGet, pathMembers, nil, nil, &f, maxMembersBytes)
 }
 
 func (c *calls) readIndex(ctx context.Context, member string, linearizable bool) (uint64, error) {

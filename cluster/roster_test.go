@@ -2,8 +2,13 @@ package cluster
 
 import (
 	"bytes"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/tallyvault/tallyvault/fsm"
@@ -33,5 +38,31 @@ func TestDamagedMembers(t *testing.T) {
 		if _, err := open(altered); err == nil {
 			t.Fatalf("with bit %d flipped it is opened:\n%s", i, altered)
 		}
+	}
+}
+
+// A cluster in which every seat is taken, by nodes with the longest names and
+// addresses that genesis allows, can still tell a peer who they are.
+func TestAllSeatsAreTold(t *testing.T) {
+	c := newCommittee(t)
+	r := c.roster()
+	r.entry, r.members = 1<<60, nil
+	for seat := range fsm.MaxSeats {
+		m := fsm.Member{Seat: uint8(seat), Node: c.genesis.Nodes[0], Until: fsm.NoEnd}
+		m.Name = fmt.Sprintf("%s%03d", strings.Repeat("n", 61), seat)
+		// What JSON writes as six bytes is the longest.
+		m.PeerAddress, m.APIAddress = strings.Repeat("&", 256), strings.Repeat("&", 256)
+		m.NodeKey, m.CosignerKey, m.SealingKey = [32]byte(bytes.Repeat([]byte{255}, 32)), [32]byte(bytes.Repeat([]byte{254}, 32)), [32]byte(bytes.Repeat([]byte{253}, 32))
+		r.members = append(r.members, m)
+	}
+	n := &Node{roster: r}
+	told := &calls{&http.Client{Transport: roundTrip(func(q *http.Request) (*http.Response, error) {
+		out := httptest.NewRecorder()
+		err := n.serveMembers(out, q)
+		return out.Result(), err
+	})}}
+	got, err := told.members(t.Context(), "peer")
+	if err != nil || !slices.Equal(got.Members, r.members) {
+		t.Fatalf("%d members of %d: %v", len(got.Members), fsm.MaxSeats, err)
 	}
 }

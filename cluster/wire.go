@@ -37,6 +37,8 @@ const (
 	maxNoteBytes   = 64 << 10 // of a checkpoint note
 	maxSmallBytes  = 64 << 10 // of a JSON document
 	maxRangeBytes  = 4 << 20  // of records in one answer, but for the last one
+	// maxMembersBytes hold everybody who ever had a seat, with the longest addresses.
+	maxMembersBytes = 1 << 20
 )
 
 // statementRequest asks for a signed word on the clock.
