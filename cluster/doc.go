@@ -125,9 +125,10 @@
 // all nodes of genesis must answer once that they are new; later an empty one begins
 // only if the leader, after committing an entry without it, finds that the log holds
 // nothing it signed. Otherwise it is refused (firststart.go). A node that replaces
-// another asks the members it knows until one lets it in (join.go). One that was
-// replaced learns it from its own state, or from k of its committee when it comes
-// back, keeps that in a file, and never starts again.
+// another asks the members it knows until one lets it in (join.go), and goes by what
+// that one says of the members, judging no checkpoint, until its own state says it. One
+// that was replaced learns it from its own state, or from k of its committee when it
+// comes back, keeps that in a file, and never starts again.
 //
 // # Reads
 //

@@ -188,10 +188,16 @@ func diverged(ours, theirs proof.Checkpoint, cosigners []string) error {
 }
 
 // judge reads a note under the policy of its size, as far as this node knows it. One
-// of a size that this node has not reached is judged again there.
+// of a size that this node has not reached is judged again there. What a peer has told
+// of the members is no committee to judge by.
 func (f *finality) judge(note []byte) (cosign.Published, error) {
+	if f.roster.hearsay() {
+		return cosign.Published{}, errHearsay
+	}
 	return cosign.Verify(f.roster.policyAt, note)
 }
+
+var errHearsay = errors.New("this node joins and has not applied yet who the members are, so that it judges no checkpoint")
 
 // takeAhead publishes a note that came before the entries that it is about.
 func (f *finality) takeAhead() error {

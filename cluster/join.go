@@ -40,7 +40,7 @@ func (n *Node) learnMembers(ctx context.Context) error {
 		}
 		if newest.Members != nil {
 			n.waits.Store(nil)
-			return n.roster.take(newest.Entry, newest.Members)
+			return n.roster.hear(newest)
 		}
 		slices.Sort(refused)
 		text := "until the committee's replace_node is applied and a member lets it in: " + strings.Join(refused, ", ")

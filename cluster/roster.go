@@ -27,6 +27,10 @@ import (
 // before it has replayed its log, and because the checkpoint that it published last
 // is judged by the committee of that time.
 //
+// A node that joins has no state yet and starts with what a peer tells it, since it must
+// know whom to talk to. That is believed no longer than necessary: the first state of its
+// own in which the node itself is a member replaces it, whatever number the peer gave.
+//
 // The peer port is open to members that join or count, and to those that Raft's
 // configuration still names, so that a replaced node can be led out in order.
 type roster struct {
@@ -38,6 +42,7 @@ type roster struct {
 	mu      sync.Mutex
 	entry   uint64       // number of the entry after which the state said so
 	members []fsm.Member // by seat
+	told    bool         // a peer says so, and no state of this node's own yet
 	servers []string     // whom Raft's configuration names
 	// contacts are whom a node that joins may talk to until it has learned who the
 	// members are, itself among them.
@@ -49,6 +54,7 @@ type roster struct {
 type rosterFile struct {
 	Entry   uint64       `json:"entry,string"`
 	Members []fsm.Member `json:"members"`
+	Told    bool         `json:"told,omitempty"` // on disk only: see roster
 }
 
 // keptRoster is a rosterFile on disk, with the SHA-256 of its JSON: a flipped bit must
@@ -101,37 +107,64 @@ func openRoster(path string, self genesis.Node, g *genesis.Signed, join *Join) (
 	if err != nil {
 		return nil, fmt.Errorf("%s is damaged: %w; %s", path, err, wayBack)
 	}
-	r.entry, r.members = file.Entry, file.Members
+	r.entry, r.members, r.told = file.Entry, file.Members, file.Told
 	return r, nil
 }
 
 // learn takes over what a state says of the members, unless an earlier run knew a
 // newer one: a node that replays its log passes its past again. It is durable when
 // learn returns, so that nothing which is judged by it outlives it.
-func (r *roster) learn(view *fsm.View) error { return r.take(view.Number(), view.Members()) }
+func (r *roster) learn(view *fsm.View) error {
+	return r.take(rosterFile{Entry: view.Number(), Members: view.Members()})
+}
+
+// hear takes over what a peer says of the members, for a node that has no state.
+func (r *roster) hear(said rosterFile) error {
+	said.Told = true
+	return r.take(said)
+}
+
+// hearsay reports whether a peer has told who the members are, and no state of this
+// node's own has confirmed it.
+func (r *roster) hearsay() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.told
+}
 
 // take makes members the newest that this node knows of. They are the caller's no
 // longer.
-
-func (r *roster) take(entry uint64, members []fsm.Member) error {
-	for i := range members {
-		members[i].SealedLogKey = nil // a matter between the state and its owner
+func (r *roster) take(next rosterFile) error {
+	for i := range next.Members {
+		next.Members[i].SealedLogKey = nil // a matter between the state and its owner
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if entry < r.entry || slices.Equal(r.members, members) {
+	if !r.outdated(next) {
 		return nil
 	}
-	data, err := rosterFile{entry, members}.kept()
+	data, err := next.kept()
 	if err == nil {
 		err = cosign.WriteFile(r.path, data)
 	}
 	if err != nil {
 		return fmt.Errorf("keep who the members are: %w", err)
 	}
-	r.entry, r.members = entry, members
+	r.entry, r.members, r.told = next.Entry, next.Members, next.Told
 	r.admit()
 	return nil
+}
+
+// outdated reports whether next takes the place of what the roster holds. What a peer
+// has told says nothing of how old a state is: it stands until this node's own log has
+// come to where the node was let in, because the members before may all be gone, and
+// another peer may correct it. While a node joins, nobody else's change takes effect, so
+// that the state which lets it in is not behind. The lock is held.
+func (r *roster) outdated(next rosterFile) bool {
+	if r.told {
+		return next.Told || slices.ContainsFunc(next.Members, func(m fsm.Member) bool { return m.Name == r.self })
+	}
+	return next.Entry >= r.entry && !slices.Equal(r.members, next.Members)
 }
 
 // follow takes over Raft's configuration.
@@ -215,7 +248,7 @@ func (r *roster) present(name string) bool {
 func (r *roster) file() rosterFile {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return rosterFile{r.entry, r.members}
+	return rosterFile{Entry: r.entry, Members: r.members}
 }
 
 // all lists everybody who ever had a seat, by seat.

@@ -2,7 +2,9 @@ package cluster
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -19,7 +21,7 @@ func TestDamagedMembers(t *testing.T) {
 	c := newCommittee(t)
 	r := c.roster()
 	path := filepath.Join(t.TempDir(), "members.json")
-	whole, err := rosterFile{7, r.members}.kept()
+	whole, err := rosterFile{Entry: 7, Members: r.members}.kept()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,5 +66,74 @@ func TestAllSeatsAreTold(t *testing.T) {
 	got, err := told.members(t.Context(), "peer")
 	if err != nil || !slices.Equal(got.Members, r.members) {
 		t.Fatalf("%d members of %d: %v", len(got.Members), fsm.MaxSeats, err)
+	}
+}
+
+// A member that lies to a node which joins about who the members are is believed only
+// until that node's own state says it, whatever number the lie bears; until then it
+// judges no checkpoint.
+func TestToldMembersGiveWay(t *testing.T) {
+	c := newCommittee(t).startAll()
+	leader := c.leader()
+	before := c.members[leader].View()
+	fresh, cmd := c.recruit(c.name(c.other(leader)))
+	c.must(leader, cmd)
+	c.standing(leader, c.name(fresh), fsm.Joining)
+	after := c.members[leader].View()
+	c.final(leader, 1)
+	note := c.members[leader].Checkpoint()
+
+	self, err := c.joins[fresh].Command.Node.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "members.json")
+	open := func() *roster {
+		r, err := openRoster(path, self, c.genesis, c.joins[fresh])
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	r := open()
+	lie := after.Members()
+	for i := range lie {
+		lie[i].SealedLogKey = nil // nobody tells it
+		if lie[i].Name != self.Name {
+			lie[i].NodeKey[0] ^= 1
+			lie[i].CosignerKey[0] ^= 1
+		}
+	}
+	if err := r.hear(rosterFile{Entry: math.MaxUint64, Members: slices.Clone(lie)}); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // the second time from the file, and with a state of before it joined
+		if !slices.Equal(r.all(), lie) {
+			t.Fatal("what was told is not there")
+		}
+		if _, err := (&finality{roster: r}).judge(note); !errors.Is(err, errHearsay) {
+			t.Errorf("a checkpoint is judged by hearsay: %v", err)
+		}
+		r = open()
+		if err := r.learn(before); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := r.learn(after); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		for _, m := range after.Members() {
+			if got, _ := r.member(m.Name); got.NodeKey != m.NodeKey || got.CosignerKey != m.CosignerKey {
+				t.Errorf("%s still has the key that was told", m.Name)
+			}
+		}
+		if _, err := (&finality{roster: r}).judge(note); err != nil {
+			t.Errorf("a checkpoint of the committee: %v", err)
+		}
+		r = open()
+	}
+	if err := r.learn(before); err != nil || len(r.all()) != len(after.Members()) {
+		t.Errorf("a state of before takes its place: %v", err)
 	}
 }
