@@ -30,9 +30,9 @@
 // # Limits
 //
 // A connection has [HandshakeTimeout] to prove itself; at most [MaxHandshakes] try
-// at once; all of them together are at most [MaxConnections], and those of one
-// member at most [MaxPerMember]. What is over a limit or unknown is closed and
-// counted by reason. A stream that was admitted has no read deadline of its own,
+// at once, and when one more comes, the oldest of them makes room for it; all that are
+// admitted are at most [MaxConnections], and those of one member at most
+// [MaxPerMember]. What is over a limit or unknown is closed and counted by reason. A stream that was admitted has no read deadline of its own,
 // because Raft keeps idle connections for the moment of an election; TCP's
 // keep-alive ends the dead ones.
 package peer

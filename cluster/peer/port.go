@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -71,8 +72,10 @@ type Port struct {
 	calls  *queue
 	spoken atomic.Bool // whether anybody accepts Raft's connections
 
-	mu   sync.Mutex // guards open, dialled and closed
+	mu   sync.Mutex // guards open, dialled, shaking and closed
 	open map[*Conn]struct{}
+	// shaking are the connections that have not proven themselves yet, oldest first.
+	shaking []*tls.Conn
 	// dialled are the connections that this node has opened to its peers.
 	dialled map[*outgoing]struct{}
 	closed  bool
@@ -127,14 +130,52 @@ func (p *Port) Run() error {
 			}
 			return fmt.Errorf("accept on the peer port: %w", err)
 		}
-		select {
-		case p.tickets <- struct{}{}:
-			p.running.Add(1)
-			go p.admit(tls.Server(conn, config))
-		default:
+		if !p.ticket() {
 			p.turnAway(conn, reasonBusy, nil)
+			continue
 		}
+		shaking := tls.Server(conn, config)
+		p.mu.Lock()
+		p.shaking = append(p.shaking, shaking)
+		p.mu.Unlock()
+		p.running.Add(1)
+		go p.admit(shaking)
 	}
+}
+
+// ticket lets one more handshake run. If too many do, the oldest makes room: strangers
+// who say nothing would keep members out for as long as they like otherwise, and a
+// member is done in two round trips. It reports whether there is a ticket.
+func (p *Port) ticket() bool {
+	select {
+	case p.tickets <- struct{}{}:
+		return true
+	default:
+	}
+	p.mu.Lock()
+	if len(p.shaking) == 0 {
+		p.mu.Unlock()
+		return false // all of them wait to be accepted
+	}
+	oldest := p.shaking[0]
+	p.shaking = p.shaking[1:]
+	p.mu.Unlock()
+	_ = oldest.NetConn().Close()
+	p.tickets <- struct{}{} // it gives back its own at once
+	return true
+}
+
+// proven ends the time in which a connection may have to make room for another. It
+// reports whether it had to.
+func (p *Port) proven(conn *tls.Conn) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	at := slices.Index(p.shaking, conn)
+	if at < 0 {
+		return false
+	}
+	p.shaking = slices.Delete(p.shaking, at, at+1)
+	return true
 }
 
 // waitForHandshake gives the system a moment to free what Accept lacked.
@@ -156,7 +197,12 @@ func (p *Port) admit(conn *tls.Conn) {
 	defer func() { <-p.tickets }()
 	ctx, cancel := context.WithTimeout(context.Background(), HandshakeTimeout)
 	defer cancel()
-	if err := conn.HandshakeContext(ctx); err != nil {
+	err := conn.HandshakeContext(ctx)
+	if !p.proven(conn) {
+		p.turnAway(conn, reasonBusy, err)
+		return
+	}
+	if err != nil {
 		reason := reasonHandshake
 		if r, ok := errors.AsType[*refusal](err); ok {
 			reason = r.reason
@@ -164,34 +210,14 @@ func (p *Port) admit(conn *tls.Conn) {
 		p.turnAway(conn, reason, err)
 		return
 	}
-	state := conn.ConnectionState()
-	key, _ := presentedKey(state)
-	member, ok := p.memberByKey(key)
-	if !ok {
-		p.turnAway(conn, reasonUnknown, nil)
+	c, reason := p.enter(conn)
+	if c == nil {
+		p.turnAway(conn, reason, nil)
 		return
 	}
 	target := p.calls
-	switch state.NegotiatedProtocol {
-	case protocolRaft:
-		if !p.spoken.Load() {
-			p.turnAway(conn, reasonStarting, nil)
-			return
-		}
-		if member.Former {
-			p.turnAway(conn, reasonUnknown, nil)
-			return
-		}
+	if conn.ConnectionState().NegotiatedProtocol == protocolRaft {
 		target = p.raft
-	case protocolCalls:
-	default:
-		p.turnAway(conn, reasonProtocol, nil)
-		return
-	}
-	c := &Conn{Conn: conn, Peer: member.Name, port: p}
-	if !p.track(c) {
-		p.turnAway(conn, reasonBusy, nil)
-		return
 	}
 	if !target.put(c) {
 		_ = c.Close()
@@ -204,24 +230,41 @@ func (p *Port) turnAway(conn net.Conn, reason string, err error) {
 	p.log.Debug("refused a connection on the peer port", "from", conn.RemoteAddr().String(), "reason", reason, "err", err)
 }
 
-// track counts an admitted connection and reports whether there was room.
-func (p *Port) track(c *Conn) bool {
+// enter counts a connection that has proven itself, unless there is a reason why it may
+// not be one. The lock is held from before the look at the members until it is counted:
+// a member that was removed is either not found here or found by Disconnect.
+func (p *Port) enter(conn *tls.Conn) (_ *Conn, reason string) {
+	state := conn.ConnectionState()
+	key, err := presentedKey(state)
+	if err != nil {
+		return nil, reasonHandshake
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.closed || len(p.open) >= MaxConnections {
-		return false
+	member, ok := p.memberByKey(key)
+	switch {
+	case !ok:
+		return nil, reasonUnknown
+	case state.NegotiatedProtocol == protocolCalls:
+	case state.NegotiatedProtocol != protocolRaft:
+		return nil, reasonProtocol
+	case !p.spoken.Load():
+		return nil, reasonStarting
+	case member.Former:
+		return nil, reasonUnknown
 	}
 	same := 0
 	for other := range p.open {
-		if other.Peer == c.Peer {
+		if other.Peer == member.Name {
 			same++
 		}
 	}
-	if same >= MaxPerMember {
-		return false
+	if p.closed || len(p.open) >= MaxConnections || same >= MaxPerMember {
+		return nil, reasonBusy
 	}
+	c := &Conn{Conn: conn, Peer: member.Name, port: p}
 	p.open[c] = struct{}{}
-	return true
+	return c, ""
 }
 
 func (p *Port) forget(c *Conn) {
@@ -265,6 +308,9 @@ func (p *Port) Close() {
 		_ = c.NetConn().Close()
 	}
 	clear(p.dialled)
+	for _, c := range p.shaking {
+		_ = c.NetConn().Close()
+	}
 	p.mu.Unlock()
 	_ = p.listener.Close()
 	_ = p.raft.Close()

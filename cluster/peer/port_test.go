@@ -359,3 +359,57 @@ func TestCloseEndsWhatWasDialled(t *testing.T) {
 		t.Error("a closed port dials", conn.Close())
 	}
 }
+
+// Strangers who connect and say nothing do not keep a member out, however many they
+// are.
+func TestSilentStrangersMakeRoom(t *testing.T) {
+	r := newRig(t, "north", "south")
+	_, refused := r.port("north", cluster, r.members)
+	south, _ := r.port("south", cluster, r.members)
+	address := r.listens["north"].Addr().String()
+	for range 2 * MaxHandshakes {
+		c, err := net.Dial("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = c.Close() }()
+	}
+	refused.wait(t, reasonBusy)
+	for range 3 {
+		if got, err := get(t, south, "north"); err != nil || got != "hello south" {
+			t.Errorf("a member beside silent strangers: %q, %v", got, err)
+		}
+	}
+}
+
+// A member that is removed between its handshake and its admission is not let in: it
+// would keep a stream to Raft that nobody ends.
+func TestRemovedDuringHandshake(t *testing.T) {
+	r := newRig(t, "north", "south")
+	north, _ := r.port("north", cluster, r.members)
+	south, _ := r.port("south", cluster, r.members)
+	conns := [2]net.Conn{}
+	conns[0], conns[1] = net.Pipe()
+	server := tls.Server(conns[0], north.serverTLS())
+	client := tls.Client(conns[1], south.clientTLS(r.members[0], protocolRaft))
+	done := make(chan error, 1)
+	go func() { done <- client.HandshakeContext(t.Context()) }()
+	if err := errors.Join(server.HandshakeContext(t.Context()), <-done); err != nil {
+		t.Fatal(err)
+	}
+	north.Raft()
+	for _, list := range [][]Member{r.members[:1], {r.members[0], {Name: "south", Key: r.members[1].Key, Former: true}}} {
+		north.SetMembers(list)
+		if c, reason := north.enter(server); c != nil || reason != reasonUnknown {
+			t.Errorf("a removed member is let in: %v, %q", c, reason)
+		}
+	}
+	north.SetMembers(r.members)
+	if c, reason := north.enter(server); c == nil || c.Peer != "south" {
+		t.Errorf("a member is not let in: %q", reason)
+	}
+	north.Disconnect("south")
+	if _, err := server.Write([]byte("x")); err == nil {
+		t.Error("Disconnect does not end it")
+	}
+}
