@@ -72,6 +72,7 @@ func newBubble(t *testing.T, keep func(*testing.T, string) raftLog) *bubble {
 			log: keep(t, dir), snapshots: snapshots, replica: n.replica, servers: servers(b.c.genesis),
 			offers: &offers{
 				waiting: filepath.Join(dir, "offered.tmp"), dir: filepath.Join(dir, "refused"), leader: n.leader,
+				room:    func() (uint64, error) { return snapshotRoom(dir) },
 				refused: func(_ string, why error) { t.Errorf("node %d: %v", i, why) },
 			},
 			config:  func(notify chan<- bool) *raft.Config { return raftConfig(config, g.Name, notify) },

@@ -92,7 +92,8 @@
 // its journal; a proof that it needs for that may come from any peer. What does not
 // prove itself changes nothing. It is kept in the directory refused, three times at
 // most, with the reason and who led, and raises [AlarmSnapshot]; an honest leader's is
-// taken as before. One that is cut short in head and tail alike can only be told from
+// taken as before. One that would take more than a third of the free room on the disk
+// is not taken in at all. One that is cut short in head and tail alike can only be told from
 // an older honest one by the next entry, whose number does not follow: then this node's
 // next root contradicts the others', and it ends.
 //

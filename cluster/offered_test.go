@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -40,6 +41,7 @@ func newReceiver(t *testing.T, h *history, entries int) *receiver {
 	x.store = newSnapshotStore(inner, &frontGuard{recentLog: &recentLog{LogStore: raft.NewInmemStore()}}, x.replica, &offers{
 		waiting: filepath.Join(x.dir, "offered"), dir: filepath.Join(x.dir, "refused"), leader: func() string { return "node-c" },
 		clock:   func() time.Time { return time.Date(2020, 2, 29, 12, 0, 0, 0, time.UTC) },
+		room:    func() (uint64, error) { return snapshotRoom(x.dir) },
 		refused: func(_ string, why error) { x.refused = append(x.refused, why) },
 	})
 	return x
@@ -373,5 +375,39 @@ func TestSnapshotOfSnapshot(t *testing.T) {
 				t.Fatalf("entry %d: another root", result.Number)
 			}
 		}
+	}
+}
+
+// A leader that sends a snapshot without end does not fill the disk: what there is no
+// room for is not taken, leaves nothing behind, and the next that fits is.
+func TestEndlessOffer(t *testing.T) {
+	h, seen := honestHistory(t)
+	x := newReceiver(t, h, seen)
+	room := uint64(100_000)
+	x.store.offers.room = func() (uint64, error) { return room, nil }
+	_, wire := raft.NewInmemTransport("")
+	sink, err := x.store.Create(1, 99, 2, raft.Configuration{}, 1, wire)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var written uint64
+	for block := make([]byte, 4_096); err == nil && written <= 2*room; {
+		var n int
+		n, err = sink.Write(block)
+		written += uint64(n)
+	}
+	info, statErr := os.Stat(x.store.offers.waiting)
+	if err == nil || statErr != nil || written > room || uint64(info.Size()) != written {
+		t.Errorf("%d bytes written with room for %d: %v, %v", written, room, err, statErr)
+	}
+	if err := sink.Cancel(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(x.store.offers.waiting); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the file is still there: %v", err)
+	}
+	room = 1 << 30
+	if err := x.offer(t, 100, h.file().bytes(t)); err != nil {
+		t.Errorf("an honest snapshot after that: %v", err)
 	}
 }

@@ -8,11 +8,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"time"
 
 	"github.com/tallyvault/tallyvault/cluster/cosign"
+	"github.com/tallyvault/tallyvault/cluster/diskspace"
 	"github.com/tallyvault/tallyvault/cluster/snapshot"
 )
 
@@ -20,12 +22,17 @@ import (
 // not fill the disk.
 const maxRefused = 3
 
+// offerShare is the part of the free room that an offer may take: it is copied once
+// before it is Raft's, its leaves go into the journal, and the node must live on.
+const offerShare = 3
+
 // offers are the snapshots that other nodes send, each in a file until it is judged.
 type offers struct {
 	waiting string // path of the file
 	dir     string // where refused ones are kept
 	leader  func() string
 	clock   func() time.Time
+	room    func() (uint64, error) // how many bytes an offer may have now
 	// refused is told why a snapshot was not believed, and where it is kept.
 	refused func(path string, why error)
 }
@@ -34,6 +41,7 @@ type offers struct {
 type offer struct {
 	file        *os.File
 	index, term uint64
+	room, taken uint64 // bytes
 }
 
 // refusedOffer is what stands beside a refused snapshot.
@@ -46,12 +54,40 @@ type refusedOffer struct {
 	Sum   string    `json:"sha256"`
 }
 
+// snapshotRoom is how long a snapshot may be that is taken into a directory. A leader
+// that sends without end would fill the disk, and with it end the node.
+func snapshotRoom(dir string) (uint64, error) {
+	space, err := diskspace.Of(dir)
+	if err != nil {
+		return 0, fmt.Errorf("look for room for a snapshot: %w", err)
+	}
+	if space.Total == 0 {
+		return math.MaxUint64, nil // the system cannot be asked
+	}
+	return space.Free / offerShare, nil
+}
+
 func (o *offers) open(index, term uint64) (*offer, error) {
+	room, err := o.room()
+	if err != nil {
+		return nil, err
+	}
 	f, err := os.OpenFile(o.waiting, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("take a snapshot: %w", err)
 	}
-	return &offer{f, index, term}, nil
+	return &offer{file: f, index: index, term: term, room: room}, nil
+}
+
+// Write implements io.Writer.
+func (f *offer) Write(b []byte) (int, error) {
+	if f.room-f.taken < uint64(len(b)) {
+		return 0, fmt.Errorf("the leader's snapshot is longer than %d bytes, a third of what is free on the disk: give this node more room, "+
+			"or, if the others' snapshots are shorter, ask who leads", f.room)
+	}
+	n, err := f.file.Write(b)
+	f.taken += uint64(n)
+	return n, err
 }
 
 // reader reads the offer from its beginning.

@@ -90,7 +90,10 @@ func (n *Node) newConsensus() (*consensus, error) {
 	}
 	c := &consensus{
 		log: n.log, snapshots: snapshots, replica: n.replica,
-		offers:  &offers{waiting: n.dir.offered(), dir: n.dir.refused(), leader: n.leader, clock: n.config.Clock, refused: n.snapshotRefused},
+		offers: &offers{
+			waiting: n.dir.offered(), dir: n.dir.refused(), leader: n.leader, clock: n.config.Clock,
+			room: func() (uint64, error) { return snapshotRoom(n.config.Dir) }, refused: n.snapshotRefused,
+		},
 		config:  func(notify chan<- bool) *raft.Config { return raftConfig(n.config, n.self.Name, notify) },
 		connect: func() raft.Transport { return newTransport(n.port, n.config) },
 	}

@@ -196,7 +196,7 @@ func (k *snapshotSink) Write(b []byte) (int, error) {
 			return 0, err
 		}
 	}
-	return k.offer.file.Write(b)
+	return k.offer.Write(b)
 }
 
 // Close implements raft.SnapshotSink: the snapshot becomes durable and the newest.
