@@ -144,14 +144,15 @@
 //	commands waiting at the leader      16,384 and 32 MiB; beyond: Unavailable, try again
 //	entries in flight                   4
 //	follower behind the leader          2,048 entries; then the leader waits for it,
-//	                                    unless it is dead for 3 s or stuck for 10 s
+//	                                    unless it is dead for 3 s or stuck for 10 s, or
+//	                                    has used up 30 s by trailing most of the time
 //	call between nodes                  1,024 commands and 8 MiB, 4 MiB of leaves
 //	forwarded and not applied           alarm after 30 s
 //	Submit looks for a leader           3 s
 //	Submit looks for an outcome         15 s, and not at a leader that is silent for 6 s
 //
 // A RaftTimeout above a second makes peers be asked less often, and the times after
-// which they are dead or stuck longer, by as many times.
+// which they are dead or stuck, or no longer waited for, longer, by as many times.
 //
 // # Stopping
 //

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"testing"
 	"time"
@@ -300,16 +301,17 @@ func TestFollowerLoad(t *testing.T) {
 		{"behind and moving", proposed - maxBehind - 1, 0, time.Second, true},
 		{"behind and silent", 5, 2 * freshStatus, 2 * freshStatus, false},
 		{"behind and stuck", 5, 0, 2 * stuckAfter, false},
+		{"further than there are numbers", math.MaxUint64, 0, 0, false},
 	} {
 		f := newFollowerLoad(defaultRaftTimeout, func(peer string) bool { return peer != "joiner" })
 		f.hear("peer", Status{Entry: tc.entry}, now.Add(-tc.before))
 		f.hear("peer", Status{Entry: tc.entry}, now.Add(-tc.heard))
-		if got := f.behind(proposed); got != tc.want {
+		if got := f.behind(proposed, now); got != tc.want {
 			t.Errorf("%s: %v", tc.name, got)
 		}
 	}
 	f := newFollowerLoad(defaultRaftTimeout, func(peer string) bool { return peer != "joiner" })
-	if f.behind(proposed) {
+	if f.behind(proposed, now) {
 		t.Error("a leader that has heard nobody waits")
 	}
 	for _, tc := range []struct {
@@ -332,13 +334,46 @@ func TestFollowerLoad(t *testing.T) {
 		}
 	}
 	f.hear("joiner", Status{Entry: 1}, now)
-	if f.behind(proposed) {
+	if f.behind(proposed, now) {
 		t.Error("a leader waits for a node that joins")
 	}
 	f.hear("a", Status{Entry: 4}, now)
 	list := f.list([]string{"a", "b"})
 	if len(list) != 2 || !list[0].Seen || list[0].Status.Entry != 4 || list[1].Seen {
 		t.Errorf("list %+v", list)
+	}
+}
+
+// A peer that trails for ever, or says so, uses the leader's patience up. One that is
+// only slow does not, and neither does one that others wait for.
+func TestPatienceWithFollowers(t *testing.T) {
+	const proposed = 100_000
+	for _, tc := range []struct {
+		name string
+		near int // of so many looks it is near at one
+		held bool
+	}{
+		{"it always trails", math.MaxInt, false},
+		{"it is near now and then", 40, false},
+		{"it trails half of the time", 2, true},
+	} {
+		f := newFollowerLoad(defaultRaftTimeout, func(string) bool { return true })
+		now, held := time.Now(), 0
+		const looks = 4_000
+		for i := range looks {
+			entry := uint64(5 + i)
+			if i%tc.near == tc.near-1 {
+				entry = proposed
+			}
+			f.hear("peer", Status{Entry: entry}, now)
+			if f.behind(proposed, now) && i > looks/2 {
+				held++
+			}
+			now = now.Add(statusEvery)
+		}
+		if (held > looks/10) != tc.held {
+			t.Errorf("%s: after a long time it holds the leader up at %d of %d looks", tc.name, held, looks/2)
+		}
 	}
 }
 

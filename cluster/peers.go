@@ -22,6 +22,14 @@ const (
 	// the leader proposes. Raft's own figures run ahead of the state machine and
 	// would let a slow one fall behind without end.
 	maxBehind = 2_048
+	// waitAtMost is how long the leader has patience with one peer that trails. It is
+	// used up while the peer does and comes back waitShare times as fast while it does
+	// not, so that a peer which is a quarter as fast as the others is waited for without
+	// end, and one that always trails, or says so, does not stop the cluster.
+	waitAtMost = 30 * time.Second
+	waitShare  = 3
+	// waitLook is the most that counts between two looks.
+	waitLook = time.Second
 )
 
 // A heard is what a peer said last.
@@ -29,6 +37,23 @@ type heard struct {
 	status   Status
 	at       time.Time
 	advanced time.Time // when its entry number last grew
+
+	// The leader's patience: how much of it is used up, and when it last looked.
+	waited time.Duration
+	looked time.Time
+}
+
+// wait uses up patience with a peer that trails, or gives it back.
+func (h *heard) wait(trails bool, most time.Duration, now time.Time) {
+	if !h.looked.IsZero() {
+		passed := min(now.Sub(h.looked), waitLook)
+		if trails {
+			h.waited = min(h.waited+passed, most)
+		} else {
+			h.waited = max(h.waited-waitShare*passed, 0)
+		}
+	}
+	h.looked = now
 }
 
 // followerLoad knows how all peers are doing.
@@ -108,22 +133,24 @@ func (f *followerLoad) near(peer string, entry uint64) bool {
 }
 
 // behind reports whether a peer that is alive and moves on trails so far that the
-// leader should wait. One that is dead or stuck does not hold up the others; Raft
-// sends it a snapshot when it comes back. Nor does one that joins and catches up.
-func (f *followerLoad) behind(proposed uint64) bool {
-	now := time.Now()
+// leader should wait, and has not done so for too long. One that is dead or stuck does
+// not hold up the others; Raft sends it a snapshot when it comes back. Nor does one that
+// joins and catches up.
+func (f *followerLoad) behind(proposed uint64, now time.Time) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	most, wait := waitAtMost*f.slower, false
 	for name, h := range f.peers {
 		if !f.counts(name) {
 			continue
 		}
 		alive := now.Sub(h.at) < freshStatus*f.slower && now.Sub(h.advanced) < stuckAfter*f.slower
-		if alive && h.status.Entry+maxBehind < proposed {
-			return true
-		}
+		trails := alive && h.status.Entry < proposed && proposed-h.status.Entry > maxBehind
+		h.wait(trails, most, now)
+		f.peers[name] = h
+		wait = wait || trails && h.waited < most
 	}
-	return false
+	return wait
 }
 
 // list gives what each of the named peers said last.

@@ -113,7 +113,7 @@ func (s *session) propose(ctx context.Context) {
 func (s *session) proposeNext(ctx context.Context) bool {
 	wake := s.queue.wake
 	var relief <-chan struct{}
-	if s.load.behind(s.proposed.Load()) {
+	if s.load.behind(s.proposed.Load(), time.Now()) {
 		// Followers must catch up first; only ticks go on.
 		relief, wake = s.load.changed.next(), nil
 	}
