@@ -57,7 +57,8 @@ func (n *Node) Scannable() uint64 {
 	return size
 }
 
-// Scan begins at a leaf, which may be one that is still to come.
+// Scan begins at a leaf that is scannable, or the next one: behind one that is still to
+// come it would not find the place of its outcome.
 func (n *Node) Scan(from uint64) (*Scan, error) {
 	var failed error
 	ordinal := sort.Search(int(n.journal.OutcomeCount()), func(i int) bool {

@@ -83,9 +83,6 @@ func (d *Door) events(w http.ResponseWriter, r *http.Request) error {
 	defer leave()
 	d.metrics.streams.Inc()
 	defer d.metrics.streams.Dec()
-	if s.scan, err = d.config.Node.Scan(s.last + 1); err != nil {
-		return err
-	}
 	s.run(r.Context())
 	return nil
 }
@@ -142,7 +139,7 @@ type stream struct {
 	control *http.ResponseController
 	filter  eventFilter
 	reader  Reader // the zero Reader for public reads, and for who sees receipts only
-	scan    *cluster.Scan
+	scan    *cluster.Scan // nil until there is something to tell
 	last    uint64 // the last leaf passed
 	final   uint64 // size of the checkpoint told last
 
@@ -170,11 +167,8 @@ func (s *stream) run(ctx context.Context) {
 	header.Set("Content-Type", "text/event-stream")
 	header.Set("Cache-Control", "no-store")
 	header.Set("X-Accel-Buffering", "no") // proxies must not wait for more
-	// The server's bounds of a request's time are not for streams: each write has
-	// its own.
-	if s.control.SetReadDeadline(time.Time{}) != nil {
-		return
-	}
+	// The deadline of the request's body stays: the library waits for a body that was
+	// announced before it writes, and must not do so for ever. Nothing else is bound by it.
 	s.pending.WriteString("retry: 1000\n")
 	s.mark()
 	reason, err := "", s.flush()
@@ -207,7 +201,7 @@ func (s *stream) step(ctx context.Context, begun time.Time) (reason string, err 
 		return "", ctx.Err() // the reader has left: nobody needs the rest
 	}
 	if err != nil {
-		d.config.Logger.Error("reading the journal for a stream of events failed", "leaf", s.scan.Next(), "err", err)
+		d.config.Logger.Error("reading the journal for a stream of events failed", "leaf", s.last+1, "err", err)
 		return api.EndFailed, nil
 	}
 	if published.Size > s.final && published.Size <= s.last+1 && s.last < size {
@@ -261,7 +255,7 @@ func (s *stream) over() string {
 // catch up take half the processors together, however many there are and however
 // little passes their filters.
 func (s *stream) tell(ctx context.Context, size uint64) (bool, error) {
-	from := s.scan.Next()
+	from := s.last + 1
 	if size <= from {
 		return false, nil
 	}
@@ -270,6 +264,13 @@ func (s *stream) tell(ctx context.Context, size uint64) (bool, error) {
 		defer func() { <-s.door.turns }()
 	case <-ctx.Done():
 		return false, ctx.Err()
+	}
+	if s.scan == nil {
+		// Not before the leaf is there: a scan finds its place among the outcomes once.
+		var err error
+		if s.scan, err = s.door.config.Node.Scan(from); err != nil {
+			return false, err
+		}
 	}
 	err := s.scan.To(min(size, from+maxScanned), func(leaf cluster.Scanned) (bool, error) {
 		e, err := s.door.event(s.filter, leaf)

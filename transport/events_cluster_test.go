@@ -489,3 +489,20 @@ func TestStreamsTakeTurns(t *testing.T) {
 		t.Error("a stream told of leaves out of turn")
 	}
 }
+
+// gauge is the sum of a metric's values.
+func (h *hurry) gauge(t *testing.T, name string) (total float64) {
+	t.Helper()
+	families, err := h.registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		for _, m := range f.Metric {
+			if f.GetName() == name {
+				total += m.Gauge.GetValue()
+			}
+		}
+	}
+	return total
+}
