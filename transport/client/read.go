@@ -81,6 +81,9 @@ func (c *Client) outcome(ctx context.Context, id envelope.Identity, query url.Va
 	if err := c.Get(ctx, "/v1/commands/"+id.String(), query, &o); err != nil {
 		return Outcome{}, err
 	}
+	if err := about(o, id); err != nil {
+		return Outcome{}, err
+	}
 	if !o.Accepted {
 		return o, refusedOutcome(o)
 	}
@@ -92,7 +95,7 @@ func (c *Client) outcome(ctx context.Context, id envelope.Identity, query url.Va
 func (c *Client) Await(ctx context.Context, id envelope.Identity) (Outcome, error) {
 	for round := 0; ; round++ {
 		o, err := c.outcome(ctx, id, url.Values{"wait": {"final"}})
-		if o.Final || (err != nil && !IsCode(err, "NotFound") && o.ID == "") {
+		if o.Final || (err != nil && !IsCode(err, codeNotFound) && o.ID == "") {
 			return o, err
 		}
 		if !pause(ctx, round, 0) {
@@ -108,7 +111,7 @@ func (c *Client) Receipt(ctx context.Context, leaf uint64) ([]byte, error) {
 	for round := 0; ; round++ {
 		proof, err := c.GetBytes(ctx, path, url.Values{"wait": {"final"}})
 		var r *Refused
-		if err == nil || !errors.As(err, &r) || r.Code != "NotFound" {
+		if err == nil || !errors.As(err, &r) || r.Code != codeNotFound {
 			return proof, err
 		}
 		if !pause(ctx, round, 0) {
@@ -126,7 +129,7 @@ func (c *Client) Checkpoint(ctx context.Context) ([]byte, error) {
 // node, 0 before the first checkpoint.
 func (c *Client) FinalSize(ctx context.Context) (uint64, error) {
 	note, err := c.Checkpoint(ctx)
-	if IsCode(err, "NotFound") {
+	if IsCode(err, codeNotFound) {
 		return 0, nil
 	}
 	if err != nil {

@@ -62,27 +62,47 @@ func (c *Client) judge(ctx context.Context, a answer, id envelope.Identity, open
 		if err := json.Unmarshal(a.body, &outcome); err != nil {
 			return Outcome{}, fmt.Errorf("%w: reading an outcome: %w", errAgain, err)
 		}
+		if err := about(outcome, id); err != nil {
+			return Outcome{}, fmt.Errorf("%w: %w", errAgain, err)
+		}
+		if !outcome.Accepted {
+			return outcome, refusedOutcome(outcome)
+		}
 		return outcome, nil
 	}
 	p := a.problem
-	if p.Outcome != nil {
+	if p.Outcome != nil && about(*p.Outcome, id) == nil {
 		return *p.Outcome, refused(p)
 	}
 	if p.Code == codeUnavailable || p.Code == codeRateLimited {
 		return Outcome{}, fmt.Errorf("%w: %w", errAgain, p)
 	}
 	if open {
-		if outcome, err := c.Outcome(ctx, id); err == nil || outcome.ID != "" {
+		outcome, err := c.Outcome(ctx, id)
+		if err == nil || outcome.ID != "" {
 			return outcome, err
+		}
+		if !IsCode(err, codeNotFound) {
+			return Outcome{}, fmt.Errorf("%w: %w, and whether it was logged before: %w", errAgain, p, err)
 		}
 	}
 	return Outcome{}, refused(p)
 }
 
-// The codes that say nothing about the command itself.
+// about says why an outcome is not that of a command.
+func about(o Outcome, id envelope.Identity) error {
+	if o.ID != id.String() {
+		return fmt.Errorf("the answer about command %s is about %.64q", id, o.ID)
+	}
+	return nil
+}
+
+// The codes that say nothing about the command itself, and the one that says that
+// nobody has logged it.
 const (
 	codeUnavailable = "Unavailable"
 	codeRateLimited = "RateLimited"
+	codeNotFound    = "NotFound"
 )
 
 func ended(sent bool, last error) error {
@@ -195,6 +215,9 @@ func (c *Client) readBatch(ctx context.Context, b batch, won tried, open []int) 
 		if err == nil && got.Line != n+1 {
 			err = fmt.Errorf("line %d of the answer is about line %d", n+1, got.Line)
 		}
+		if err == nil && got.Outcome != nil {
+			err = about(*got.Outcome, b.ids[i])
+		}
 		switch {
 		case err != nil:
 			unsettled(&results[i], true, fmt.Errorf("reading a batch's answer: %w", err))
@@ -212,14 +235,28 @@ func (c *Client) readBatch(ctx context.Context, b batch, won tried, open []int) 
 			left = append(left, i)
 		default:
 			c.hear(got.Problem)
-			unknown := won.open || errors.Is(results[i].Err, ErrUnknown)
-			results[i].Err = refused(got.Problem)
-			if unknown {
-				if outcome, err := c.Outcome(ctx, b.ids[i]); err == nil || outcome.ID != "" {
-					results[i] = Result{outcome, err}
-				}
+			if !won.open && !errors.Is(results[i].Err, ErrUnknown) {
+				results[i].Err = refused(got.Problem)
+			} else if !c.settleLine(ctx, &results[i], b.ids[i], got.Problem) {
+				left = append(left, i)
 			}
 		}
 	}
 	return left
+}
+
+// settleLine takes a door's refusal of a command that another attempt may have brought
+// in; false if nobody can say whether it has.
+func (c *Client) settleLine(ctx context.Context, r *Result, id envelope.Identity, p *api.Problem) bool {
+	outcome, err := c.Outcome(ctx, id)
+	switch {
+	case err == nil || outcome.ID != "":
+		*r = Result{outcome, err}
+	case IsCode(err, codeNotFound):
+		r.Err = refused(p)
+	default:
+		unsettled(r, true, err)
+		return false
+	}
+	return true
 }
