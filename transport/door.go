@@ -68,7 +68,8 @@ type Door struct {
 	mux      *http.ServeMux
 	document func() (document, error)       // made once, when somebody asks
 	page     func() (reference.Page, error) // the same
-	streams  streams
+	streams  streams                        // of events
+	exports  streams                        // of exports
 	times    eventTimes
 	turns    chan struct{} // held by the streams that look at leaves now
 	rowCost  float64       // signature checks for looking at a row
@@ -134,7 +135,8 @@ func newDoor(c Config) *Door {
 		budgets: newBudgets(c.Limits),
 		metrics: newMetrics(c.Registry),
 		mux:     http.NewServeMux(),
-		streams: streams{byAddress: map[netip.Prefix]int{}},
+		streams: streams{kind: "streams of events", byAddress: map[netip.Prefix]int{}},
+		exports: streams{kind: "exports", byAddress: map[netip.Prefix]int{}},
 		times:   usualTimes,
 		turns:   make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)),
 		rowCost: usualRowCost,

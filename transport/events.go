@@ -76,7 +76,7 @@ func (d *Door) events(w http.ResponseWriter, r *http.Request) error {
 	if s.last, err = d.eventPosition(query["after"], r.Header.Get("Last-Event-ID")); err != nil {
 		return err
 	}
-	leave, err := d.streams.enter(addressOf(r.RemoteAddr), d.config.Limits)
+	leave, err := d.streams.enter(addressOf(r.RemoteAddr), d.config.Limits.Streams, d.config.Limits.StreamsPerAddress)
 	if err != nil {
 		return err
 	}
@@ -103,20 +103,22 @@ func (d *Door) eventPosition(after, lastID string) (uint64, error) {
 	return leaf, nil
 }
 
-// streams counts the streams that are open.
+// streams counts the streams of a kind that are open.
 type streams struct {
+	kind string // in the plural
+
 	mu        sync.Mutex
 	total     int
 	byAddress map[netip.Prefix]int
 }
 
 // enter takes a place, which leave gives back.
-func (s *streams) enter(address netip.Prefix, limits Limits) (leave func(), err error) {
+func (s *streams) enter(address netip.Prefix, inAll, ofEach int) (leave func(), err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.total >= limits.Streams || s.byAddress[address] >= limits.StreamsPerAddress {
+	if s.total >= inAll || s.byAddress[address] >= ofEach {
 		p := problem(fsm.RateLimited, fsm.Field{Name: "address", Value: address.String()},
-			fsm.Field{Name: "limit", Value: fmt.Sprintf("%d streams of events of one address, %d in all", limits.StreamsPerAddress, limits.Streams)})
+			fsm.Field{Name: "limit", Value: fmt.Sprintf("%d %s of one address, %d in all", ofEach, s.kind, inAll)})
 		return nil, huma.ErrorWithHeaders(p, retryAfter(time.Second))
 	}
 	s.total++
@@ -138,10 +140,10 @@ type stream struct {
 	out     http.ResponseWriter
 	control *http.ResponseController
 	filter  eventFilter
-	reader  Reader // the zero Reader for public reads, and for who sees receipts only
+	reader  Reader        // the zero Reader for public reads, and for who sees receipts only
 	scan    *cluster.Scan // nil until there is something to tell
-	last    uint64 // the last leaf passed
-	final   uint64 // size of the checkpoint told last
+	last    uint64        // the last leaf passed
+	final   uint64        // size of the checkpoint told last
 
 	pending bytes.Buffer
 	written time.Time // when something was written last

@@ -159,22 +159,28 @@ type readInput[I any] interface {
 func read[I any, P readInput[I], B any](d *Door, op huma.Operation, f func(s state, r Reader, in *I) (B, error)) {
 	op.Method, op.Security = http.MethodGet, security
 	huma.Register(d.api, op, func(ctx context.Context, in *I) (*answer[B], error) {
-		r, err := d.reader(P(in).credentials())
+		s, r, err := d.readerAndState(ctx, op.OperationID, P(in).credentials(), P(in).freshness())
 		if err != nil {
 			return nil, d.worded(err)
 		}
-		d.metrics.calls.WithLabelValues(op.OperationID, anyMarket).Inc()
-		s, err := d.state(ctx, P(in).freshness())
-		if err != nil {
-			return nil, d.worded(err)
-		}
-		s.asker = P(in).credentials().address
 		body, err := f(s, r, in)
 		if err != nil {
 			return nil, d.worded(err)
 		}
 		return &answer[B]{Index: decimal(s.Number()), Body: body}, nil
 	})
+}
+
+// readerAndState is what every read of state begins with.
+func (d *Door) readerAndState(ctx context.Context, operation string, c *Credentials, f Freshness) (state, Reader, error) {
+	r, err := d.reader(c)
+	if err != nil {
+		return state{}, r, err
+	}
+	d.metrics.calls.WithLabelValues(operation, anyMarket).Inc()
+	s, err := d.state(ctx, f)
+	s.asker = c.address
+	return s, r, err
 }
 
 // public registers a read that everybody may make.
@@ -262,8 +268,12 @@ const usualRowCost = 1.0 / 128
 // than it answers with, also where reads are public. Half of what an address can save
 // up is the most that one read takes, so that none is out of reach.
 func (d *Door) walk(address netip.Prefix, rows int) error {
-	checks := min(float64(rows)*d.rowCost, float64(d.config.Limits.ChecksBurst/2))
-	return d.charge(address, int(checks), time.Now())
+	return d.charge(address, d.price(rows), time.Now())
+}
+
+// price is what looking at so many rows costs, in signature checks.
+func (d *Door) price(rows int) int {
+	return int(min(float64(rows)*d.rowCost, float64(d.config.Limits.ChecksBurst/2)))
 }
 
 // state takes a view that is as fresh as asked for.

@@ -212,6 +212,12 @@ func (s *story) exports(t *testing.T, executed string) {
 		t.Errorf("exports at one index differ:\n%s\n%s\n%s", texts[0], texts[1], texts[2])
 	}
 	e := decode[api.TreasuryExport](t, texts[0])
+	var document bytes.Buffer
+	encoder := json.NewEncoder(&document)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(e); err != nil || !bytes.Equal(document.Bytes(), texts[0]) {
+		t.Errorf("%v: the export is not its document:\n%s\n%s", err, texts[0], document.Bytes())
+	}
 	if e.Format != api.ExportFormat || e.Money.Executed != executed || e.Leaves == 0 || len(e.Accounts) == 0 || len(e.Epochs) == 0 {
 		t.Errorf("%s", texts[0])
 	}

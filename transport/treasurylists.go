@@ -39,10 +39,7 @@ func (d *Door) treasuryRoutes() {
 	read(d, huma.Operation{
 		OperationID: "withdrawals", Path: "/v1/treasury/withdrawals", Tags: tag, Summary: "Withdrawals by id",
 	}, withdrawals)
-	read(d, huma.Operation{
-		OperationID: "treasury-export", Path: "/v1/treasury/export", Tags: tag, Summary: "Everything about the treasury, as one snapshot",
-		Description: "The same bytes from every node whose last applied entry is the same: nothing in it is a node's own.",
-	}, d.treasuryExport)
+	d.exportRoute()
 }
 
 // disbursementsInput asks for a page of disbursements.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -231,11 +232,19 @@ func printJSON(c *cli.Context, v any) error {
 // deliver writes a result to the file named by --out, else to standard output.
 // A file that exists is not overwritten: it may hold somebody's signature.
 func deliver(c *cli.Context, data []byte) error {
+	return deliverFrom(c, bytes.NewReader(data))
+}
+
+// deliverFrom is deliver for what is too long to be held.
+func deliverFrom(c *cli.Context, data io.Reader) error {
 	path := c.String("out")
 	if path == "" || path == "-" {
-		return printf(c, "%s", data)
+		if _, err := io.Copy(c.App.Writer, data); err != nil {
+			return fmt.Errorf("writing the result: %w", err)
+		}
+		return nil
 	}
-	if err := createFile(path, data); err != nil {
+	if err := createFileFrom(path, data); err != nil {
 		return err
 	}
 	tell(c, "Wrote %s.\n", path)
@@ -243,6 +252,11 @@ func deliver(c *cli.Context, data []byte) error {
 }
 
 func createFile(path string, data []byte) error {
+	return createFileFrom(path, bytes.NewReader(data))
+}
+
+// createFileFrom leaves no file behind that is not whole.
+func createFileFrom(path string, data io.Reader) error {
 	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if errors.Is(err, os.ErrExist) {
 		return advise(fmt.Errorf("%s exists already and is not overwritten", path), "Name another file, or remove that one.")
@@ -250,7 +264,7 @@ func createFile(path string, data []byte) error {
 	if err != nil {
 		return fmt.Errorf("writing the result: %w", err)
 	}
-	_, err = file.Write(data)
+	_, err = io.Copy(file, data)
 	if err == nil {
 		err = file.Sync()
 	}

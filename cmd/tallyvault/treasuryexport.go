@@ -3,8 +3,8 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
+	"io"
 	"slices"
 
 	"github.com/urfave/cli/v2"
@@ -59,22 +59,25 @@ func treasuryExport(c *cli.Context) error {
 		return err
 	}
 	defer done()
-	text, err := node.GetBytes(ctx, "/v1/treasury/export", nil)
+	export, err := node.Open(ctx, "/v1/treasury/export", nil)
 	if err != nil {
 		return err
 	}
-	if format == formatHledger {
-		if text, err = hledgerJournal(ctx, node, text); err != nil {
-			return err
-		}
+	defer export.Close()
+	if format == formatJSON {
+		return deliverFrom(c, export)
 	}
-	return deliver(c, text)
+	journal, err := hledgerJournal(ctx, node, export)
+	if err != nil {
+		return err
+	}
+	return deliver(c, journal)
 }
 
 // hledgerJournal reads all receipts that an export rests on.
-func hledgerJournal(ctx context.Context, node *client.Client, export []byte) ([]byte, error) {
-	var e api.TreasuryExport
-	if err := json.Unmarshal(export, &e); err != nil {
+func hledgerJournal(ctx context.Context, node *client.Client, export io.Reader) ([]byte, error) {
+	e, err := hledger.Read(export)
+	if err != nil {
 		return nil, fmt.Errorf("reading the export: %w", err)
 	}
 	w, err := hledger.New(e)

@@ -5,9 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"iter"
-	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
@@ -109,24 +107,13 @@ func (s *follower) run(ctx context.Context) error {
 	}
 }
 
-// errSameNode says that the node is well and only wants a new token.
-var errSameNode = errors.New("a new token is wanted")
-
 // stream follows one node until it has no more to say.
 func (s *follower) stream(ctx context.Context, node *endpoint) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	silence := time.AfterFunc(eventSilence, func() { cancel(errors.New("the node is silent")) })
 	defer silence.Stop()
-	if err := node.ensure(ctx); err != nil {
-		return err
-	}
-	response, err := s.open(ctx, node)
-	if errors.Is(err, errPin) {
-		if err = node.learn(ctx); err == nil {
-			response, err = s.open(ctx, node)
-		}
-	}
+	response, err := s.client.open(ctx, node, "/v1/events?"+s.query())
 	if err != nil {
 		return err
 	}
@@ -143,36 +130,13 @@ func (s *follower) stream(ctx context.Context, node *endpoint) error {
 	}
 }
 
-// open asks for a stream; an answer that is none is an error.
-func (s *follower) open(ctx context.Context, node *endpoint) (*http.Response, error) {
+// query asks for what comes behind the last block.
+func (s *follower) query() string {
 	query := s.filter.query()
 	if s.last != "" {
 		query.Set("after", s.last)
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, node.base+"/v1/events?"+query.Encode(), nil)
-	if err != nil {
-		return nil, err
-	}
-	if err := s.client.authorize(request); err != nil {
-		return nil, err
-	}
-	response, err := node.client.Do(request)
-	if err != nil || response.StatusCode == http.StatusOK {
-		return response, err
-	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(response.Body, maxNodesBody))
-	if err != nil {
-		return nil, err
-	}
-	p, err := problemIn(response, body)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", node.base, err)
-	}
-	if s.client.hear(p) {
-		return nil, errSameNode
-	}
-	return nil, refused(p)
+	return query.Encode()
 }
 
 // take yields one block's event, if it has one that is news.
