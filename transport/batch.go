@@ -21,10 +21,11 @@ type line struct {
 }
 
 func (d *Door) submitBatch(w http.ResponseWriter, r *http.Request) error {
-	body, err := readBody(w, r, maxBatchBytes)
+	body, release, err := d.readBody(w, r, maxBatchBytes)
 	if err != nil {
 		return err
 	}
+	defer release()
 	lines, err := d.split(body)
 	if err != nil {
 		return err

@@ -41,10 +41,11 @@ func (d *Door) submit(w http.ResponseWriter, r *http.Request) error {
 
 // submitIf submits a command that a route has no objection to.
 func (d *Door) submitIf(w http.ResponseWriter, r *http.Request, objection func(*fsm.Command) *fsm.Refusal) error {
-	body, err := readBody(w, r, envelope.MaxJSON)
+	body, release, err := d.readBody(w, r, envelope.MaxJSON)
 	if err != nil {
 		return err
 	}
+	defer release()
 	command, refusal := d.parse(body)
 	if refusal == nil {
 		refusal = objection(command)

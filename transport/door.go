@@ -70,6 +70,7 @@ type Door struct {
 	page     func() (reference.Page, error) // the same
 	streams  streams                        // of events
 	exports  streams                        // of exports
+	held     heldBodies
 	times    eventTimes
 	turns    chan struct{} // held by the streams that look at leaves now
 	rowCost  float64       // signature checks for looking at a row
@@ -137,6 +138,7 @@ func newDoor(c Config) *Door {
 		mux:     http.NewServeMux(),
 		streams: streams{kind: "streams of events", byAddress: map[netip.Prefix]int{}},
 		exports: streams{kind: "exports", byAddress: map[netip.Prefix]int{}},
+		held:    heldBodies{inAll: heldInAll, ofEach: heldOfEach, byAddress: map[netip.Prefix]int{}},
 		times:   usualTimes,
 		turns:   make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)),
 		rowCost: usualRowCost,
