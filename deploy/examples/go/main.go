@@ -6,7 +6,8 @@
 //	    --outbox sunny.outbox < measurements.csv
 //
 // The register is a whole number of the meter's smallest unit, the time is RFC 3339.
-// A line that is wrong is named and left out. It may be killed at any time, and started
+// A line that is wrong is named and left out; one that cannot be kept, because the disk
+// or the outbox is full, ends the program. It may be killed at any time, and started
 // again with the same or with more input: nothing is lost, and nothing counts twice.
 // With --wait it ends once nothing more is to come of what is in the outbox.
 package main
@@ -110,7 +111,14 @@ func serve(ctx context.Context, box *outbox.Outbox, s settings, in io.Reader, st
 	defer cancel()
 	ended := make(chan error, 1)
 	go func() { ended <- box.Run(ctx) }()
-	err := store(box, s.market, in, stderr)
+	stored := make(chan error, 1)
+	go func() { stored <- store(box, s.market, in, stderr) }()
+	var err error
+	select {
+	case err = <-stored:
+	case failed := <-ended: // or ctx is over; the input may never end
+		return failed
+	}
 	for s.wait && err == nil && ctx.Err() == nil {
 		var open bool
 		if open, err = unfinished(box); !open {
@@ -136,15 +144,16 @@ func store(box *outbox.Outbox, market string, in io.Reader, stderr io.Writer) er
 		if line == "" || strings.HasPrefix(line, "#") {
 			continue
 		}
-		m, err := measurement(market, line)
-		if err == nil {
-			err = box.Store(m)
+		m, wrong := measurement(market, line)
+		if wrong == nil {
+			err := box.Store(m)
+			if _, other := errors.AsType[*outbox.ConflictError](err); err != nil && !other && !errors.Is(err, outbox.ErrMeasurement) {
+				return fmt.Errorf("line %d and what follows is not kept: %w", n, err)
+			}
+			wrong = err
 		}
-		if errors.Is(err, outbox.ErrFull) {
-			return fmt.Errorf("line %d: %w", n, err)
-		}
-		if err != nil {
-			_, _ = fmt.Fprintf(stderr, "line %d is left out: %v\n", n, err)
+		if wrong != nil {
+			_, _ = fmt.Fprintf(stderr, "line %d is left out: %v\n", n, wrong)
 		}
 	}
 	return lines.Err()

@@ -58,14 +58,18 @@ type Measurement struct {
 // maxIDs bounds the names in a key.
 const maxIDs = 64
 
+// ErrMeasurement says that what is to be stored can be no measurement. An outbox that is
+// well will never take it.
+var ErrMeasurement = errors.New("no measurement")
+
 func (m Measurement) check() error {
 	switch {
 	case !oracle.ValidID(m.Meter) || len(m.Meter) > maxIDs:
-		return fmt.Errorf("meter %.80q is no id", m.Meter)
+		return fmt.Errorf("%w: meter %.80q is no id", ErrMeasurement, m.Meter)
 	case !oracle.ValidID(m.Market) || len(m.Market) > maxIDs:
-		return fmt.Errorf("market %.80q is no id", m.Market)
+		return fmt.Errorf("%w: market %.80q is no id", ErrMeasurement, m.Market)
 	case m.MeasuredAt.UnixMilli() <= 0:
-		return fmt.Errorf("meter %s: %s is no moment of a measurement", m.Meter, m.MeasuredAt)
+		return fmt.Errorf("%w: meter %s: %s is no moment of one", ErrMeasurement, m.Meter, m.MeasuredAt)
 	}
 	return nil
 }
