@@ -18,7 +18,8 @@ const (
 	maxBatchBytes  = 4 << 20
 	maxHeaderBytes = 16 << 10
 	maxTokenBytes  = 2 << 10
-	maxAddresses   = 16_384 // addresses whose budget is remembered apart
+	maxAddresses   = 16_384      // addresses whose budget is remembered apart
+	sweepEvery     = time.Second // a look through all addresses is not for every request
 	maxWait        = 30 * time.Second
 	maxEventBytes  = 64 << 10 // of events that are written at a time
 	maxScanned     = 1024     // leaves looked at in one turn of a stream
@@ -64,6 +65,7 @@ type budgets struct {
 
 	mu       sync.Mutex
 	limiters map[netip.Prefix]*rate.Limiter
+	swept    time.Time     // when idle addresses were forgotten last
 	overflow *rate.Limiter // shared by the addresses that find no room in limiters
 }
 
@@ -114,8 +116,9 @@ func (b *budgets) limiterOf(address netip.Prefix, now time.Time) *rate.Limiter {
 	if limiter, ok := b.limiters[address]; ok {
 		return limiter
 	}
-	if len(b.limiters) >= maxAddresses {
+	if len(b.limiters) >= maxAddresses && now.Sub(b.swept) >= sweepEvery {
 		b.forgetIdle(now)
+		b.swept = now
 	}
 	if len(b.limiters) >= maxAddresses {
 		return b.overflow

@@ -158,3 +158,34 @@ func TestTheTotalOfConnectionsIsBounded(t *testing.T) {
 		t.Error("an address without connections is remembered")
 	}
 }
+
+// Where there are more addresses than are remembered, not every request of one more
+// looks through them all.
+func TestAddressesAreSweptNowAndThen(t *testing.T) {
+	b := newBudgets(Limits{ChecksPerSecond: 1000, ChecksBurst: 1024})
+	now := time.Unix(1_764_000_000, 0)
+	address := func(n int) netip.Prefix { return addressOf(fmt.Sprintf("10.%d.%d.%d:1", n>>16, n>>8&255, n&255)) }
+	for n := range maxAddresses {
+		b.take(address(n), 100, now)
+	}
+	for _, tt := range []struct {
+		after time.Duration
+		own   bool
+	}{{0, false}, {sweepEvery / 2, false}, {sweepEvery, true}} {
+		if own := b.limiterOf(address(maxAddresses), now.Add(tt.after)) != b.overflow; own != tt.own {
+			t.Errorf("after %s: a budget of its own: %v", tt.after, own)
+		}
+	}
+}
+
+func BenchmarkOneAddressMore(b *testing.B) {
+	budgets := newBudgets(Limits{ChecksPerSecond: 0.001, ChecksBurst: 1024})
+	now := time.Unix(1_764_000_000, 0)
+	for n := range maxAddresses {
+		budgets.take(addressOf(fmt.Sprintf("10.%d.%d.%d:1", n>>16, n>>8&255, n&255)), 100, now)
+	}
+	more := addressOf("192.0.2.1:1")
+	for b.Loop() {
+		budgets.take(more, 0, now)
+	}
+}
