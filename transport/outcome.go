@@ -23,13 +23,13 @@ func (d *Door) outcome(ctx context.Context, in *outcomeInput) (api.Outcome, erro
 	if err != nil {
 		return api.Outcome{}, malformed("id", err)
 	}
+	wait, number := d.waiting(in.Wait != ""), uint64(0) // the entry that a look without a find had applied
 	o, _, err := d.config.Node.Outcome(id)
 	if err == nil && o == nil {
 		if _, err = d.state(ctx, Freshness{Consistency: "default", MinIndex: in.MinIndex}); err == nil {
 			o, _, err = d.config.Node.Outcome(id)
 		}
 	}
-	wait, number := d.waiting(in.Wait != ""), uint64(0) // the entry that a look without a find had applied
 	for err == nil && (o == nil || outcomeEnd(o) > d.config.Node.FinalSize()) && wait.more(ctx) {
 		if o != nil {
 			wait.final(ctx, outcomeEnd(o))

@@ -45,6 +45,8 @@ func (d *Door) readings(ctx context.Context, in *readingsInput) (*answer[api.Rea
 	if _, err := d.reader(in.credentials()); err != nil {
 		return nil, d.worded(err)
 	}
+	// Both waits end at one time, or the answer would come when it cannot be sent any more.
+	wait := d.waitingFor(time.Duration(in.Wait) * time.Second)
 	s, err := d.state(ctx, in.freshness())
 	if err != nil {
 		return nil, d.worded(err)
@@ -54,7 +56,6 @@ func (d *Door) readings(ctx context.Context, in *readingsInput) (*answer[api.Rea
 		return nil, missing(oracle.KindMarket, in.Market)
 	}
 	d.metrics.calls.WithLabelValues("readings", in.Market).Inc()
-	wait := d.waitingFor(time.Duration(in.Wait) * time.Second)
 	for {
 		out := liveReadings(s, in)
 		if len(out.Readings) > 0 || in.Meter != "" || !wait.more(ctx) {
