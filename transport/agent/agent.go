@@ -26,6 +26,7 @@ const (
 	pollSeconds  = 20               // how long a node may hold an empty answer back
 	lifeOfVote   = 10 * time.Minute // of an attestation, so that it outlives an election
 	pauseOnError = time.Second
+	longestPause = time.Minute // while a node goes on to refuse
 
 	waitingSeconds = 2 // instead of pollSeconds while readings wait for a reference
 	quietTooLong   = 2 * time.Minute
@@ -196,14 +197,28 @@ func (w *watcher) recall(past []Decision) {
 }
 
 func (w *watcher) run(ctx context.Context) {
-	for ctx.Err() == nil {
+	for wait := time.Duration(0); ctx.Err() == nil; {
 		w.await(ctx)
-		if err := w.step(ctx); err != nil && ctx.Err() == nil {
+		err := w.step(ctx)
+		if wait = pauseAfter(err, wait); err != nil && ctx.Err() == nil {
 			w.agent.metrics.troubles.WithLabelValues(w.market).Inc()
-			w.log.Warn("the oracle agent is waiting", "error", err)
-			sleep(ctx, pauseOnError)
+			w.log.Warn("the oracle agent is waiting", "error", err, "again_in", wait)
+			sleep(ctx, wait)
 		}
 	}
+}
+
+// pauseAfter is how long to wait before the next step, by how long it was the last
+// time. A refusal waits for people, and a replicated one has cost the committee an
+// entry of its log: each is waited out for longer than the one before.
+func pauseAfter(err error, before time.Duration) time.Duration {
+	switch _, refused := errors.AsType[*client.Refused](err); {
+	case err == nil:
+		return 0
+	case refused:
+		return min(max(2*before, pauseOnError), longestPause)
+	}
+	return pauseOnError
 }
 
 // step takes one page of readings, and those that waited, judges and attests. The
