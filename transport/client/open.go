@@ -56,7 +56,7 @@ func (c *Client) openDocument(ctx context.Context, node *endpoint, path string) 
 	ctx, cancel := context.WithCancelCause(ctx)
 	d := &document{ctx: ctx, cancel: cancel}
 	d.silence = time.AfterFunc(documentSilence, func() { cancel(errors.New("the node is silent")) })
-	response, err := c.open(ctx, node, path)
+	response, err := c.open(ctx, node, path) //nolint:bodyclose // Close does
 	if err != nil {
 		d.silence.Stop()
 		cancel(nil)
