@@ -157,7 +157,9 @@
 // # What the rules do not leave to others
 //
 // A payer that never pays cannot fill the state: once 2^18 settlements wait for
-// money, readings of meters whose payer owes any are refused. Deposits go into
+// money, readings of meters whose payer owes any are refused. Whatever brings a payer
+// money, a deposit, a withdrawal taken back or a disbursement of the treasury, lets
+// its settlements go on. Deposits go into
 // accounts that somebody can spend from, never into held ones; their reference is
 // text that people can read as it is. Who owes settlements withdraws nothing. A base
 // is not set in the future, which would close its meter until then. A row does not

@@ -113,12 +113,10 @@ func (a *apply) deposit(b *Deposit) ([]Field, *Refusal) {
 
 	a.post(legs)
 	a.s.references.Set(b.Reference, struct{}{})
-	a.s.wakePayer(target)
 	return []Field{{"account", b.Account}, {"asset", b.Asset}, {"amount", b.Amount.String()}, {"reference", b.Reference}}, nil
 }
 
-// post moves money, remembers the accounts for the check after Apply, and tells the
-// treasury of what it got.
+// post moves money, sees to what that asks for, and tells the treasury of what it got.
 func (a *apply) post(legs []treasury.Leg) {
 	a.s.ledger.Post(legs)
 	a.touch(legs)

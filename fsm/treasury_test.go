@@ -283,3 +283,38 @@ func TestGenesisTreasury(t *testing.T) {
 		t.Errorf("%+v", b)
 	}
 }
+
+// Money that the treasury pays a payer who owes settlements pays them as a deposit would:
+// oldest first, and at once.
+func TestDisbursementToPayerPaysReceivables(t *testing.T) {
+	r := world(t)
+	r.must(
+		r.sign("windy", r.reading("m-2", 0, r.now-2*3_600_000)), r.sign("windy", r.reading("m-2", 4_000, r.now-3_600_000)),
+		r.threshold(&Deposit{Account: "treasury", Asset: "BLOCK", Amount: amount(1_000), Reference: "treasury"}),
+	)
+	r.must(r.sign("oracle-a", r.attestation(1, 2)), r.sign("oracle-b", r.attestation(1, 2)))
+	if !r.m.state.hasReceivables("village") {
+		t.Fatal("village owes nothing")
+	}
+	grant := payment(500)
+	grant.Destination = "payer/village"
+	id := r.passed(grant)
+	for range 20 {
+		r.pass(1)
+		if r.status(id) == "finalized" {
+			break
+		}
+		if !r.m.state.hasReceivables("village") {
+			t.Fatal("a settlement was paid before the grant's rollback window was over")
+		}
+	}
+	for r.m.View().DueNow() {
+		r.tick()
+	}
+	if payer, held := r.balance("payer/village"), r.balance("provider/windy/held"); payer != 400 || held != 99 || r.m.state.hasReceivables("village") {
+		t.Errorf("the grant is %s, payer/village has %d, provider/windy/held %d", r.status(id), payer, held)
+	}
+	if err := r.m.state.consistent(); err != nil {
+		t.Fatal(err)
+	}
+}

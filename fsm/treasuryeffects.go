@@ -51,10 +51,12 @@ func (a *apply) handleTreasury(effects []treasury.Effect) {
 	}
 }
 
-// touch remembers accounts for the check after Apply.
+// touch sees to what every transfer asks for, whoever posted it: the accounts are
+// looked at after Apply, and a payer that got money goes on paying what it owes.
 func (a *apply) touch(legs []treasury.Leg) {
 	for _, l := range legs {
 		a.touched = append(a.touched, l.From, l.To)
+		a.s.wakePayer(l.To)
 	}
 }
 

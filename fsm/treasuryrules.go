@@ -229,11 +229,7 @@ func (a *apply) withdraw(c *Command, key *Key, b *Withdraw) ([]Field, *Refusal) 
 
 func (a *apply) cancelWithdrawal(key *Key, b *CancelWithdrawal) ([]Field, *Refusal) {
 	account, _ := ownAccount(key)
-	facts, refusal := a.took(a.s.book.Recall(a.s.ledger, treasuryClock(a.s), key.Principal, b.Withdrawal, account))
-	if refusal == nil {
-		a.s.wakePayer(account)
-	}
-	return facts, refusal
+	return a.took(a.s.book.Recall(a.s.ledger, treasuryClock(a.s), key.Principal, b.Withdrawal, account))
 }
 
 func (a *apply) payout(signers []string, b *Payout) ([]Field, *Refusal) {
