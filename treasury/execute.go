@@ -209,8 +209,12 @@ func (b *Book) Execute(l *Ledger, c Clock, by string, id ID) ([]Effect, *Refusal
 	next := *d
 	next.Confirmed = append(append([]string{}, d.Confirmed...), by)
 	r.step(&next, ActConfirm, by, nil, Field{"confirmed", u64(uint64(len(next.Confirmed)))}, Field{"required", "2"})
-	if b.height >= d.Executable && r.blocked(&next).Code == "" {
+	switch {
+	case b.height < d.Executable || r.lacksEyes(&next):
+	case r.blocked(&next).Code == "":
 		r.execute(&next, by)
+	default:
+		r.try(&next) // time looks after it again: it slept until the end of its grace
 	}
 	return r.fx, nil
 }

@@ -274,3 +274,24 @@ func TestVetoBeforeExecution(t *testing.T) {
 	m.refused(r, "InvalidTransition executed")
 	m.sound()
 }
+
+// Once two people confirmed, the executor takes over, whatever else stands in the way:
+// it was asleep until the end of grace.
+func TestFourEyesThenCap(t *testing.T) {
+	m := found(t, 10_000, func(p *Params) { p.FourEyesAbove, p.EpochCap = units(100), units(150) })
+	m.decide("large", pay(101))
+	m.decide("small", pay(60))
+	m.pass(10)
+	m.is("small", Executed)
+	m.did(m.b.Execute(m.l, m.c, "ben", idOf("large")))
+	m.did(m.b.Execute(m.l, m.c, "cat", idOf("large"))) // 161 are more than an epoch may pay
+	m.is("large", Timelocked)
+	if f := m.get("large").Failure; f.Detail != DetailEpochCap || f.Next != 20 || m.b.Waits(m.get("large")).For != WaitRetry {
+		t.Errorf("%+v", f)
+	}
+	m.pass(9)
+	m.is("large", Timelocked)
+	m.pass(1)
+	m.is("large", Executed)
+	m.sound()
+}
