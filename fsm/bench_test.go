@@ -207,7 +207,7 @@ func crowded(b *testing.B, readings int) *rig {
 		}
 		for _, f := range fx {
 			due := f.(oracle.DueExpire)
-			r.m.state.schedule(due.Height, dueItem{kind: dueExpire, id: due.Market, number: due.Number})
+			r.m.state.scheduleExpiry(due.Height, due.Market, due.Number)
 		}
 	}
 	return r

@@ -139,21 +139,56 @@ func (s *state) consistentHeld() error {
 	return wrong
 }
 
-// consistentDue asks of the items that would panic that they have an object.
+// consistentDue asks that what waits for its time has an item in the queue, exactly
+// one, and that no item is about anything else: a release without one would keep money
+// held for ever.
 func (s *state) consistentDue() error {
-	var wrong error
+	expiries, err := s.openExpiries()
+	if err != nil {
+		return err
+	}
+	released := map[receivable]bool{}
 	s.due.Scan(func(key string, item dueItem) bool {
 		switch item.kind {
+		case dueExpire:
+			expiries--
 		case dueRelease:
-			if set, known := s.oracle.Settlement(item.id, item.number); known && set.ReleaseHeight == 0 {
-				wrong = fmt.Errorf("settlement %s/%d is to be released and is not held", item.id, item.number)
+			at := receivable{item.id, item.number}
+			if set, known := s.oracle.Settlement(item.id, item.number); !known || set.ReleaseHeight != dueHeight(key) || released[at] {
+				err = fmt.Errorf("settlement %s/%d is not to be released at height %d, or twice", item.id, item.number, dueHeight(key))
 			}
+			released[at] = true
 		case dueForget:
 			if k, known := s.keys.Get(item.id); !known || k.Until > dueHeight(key) {
-				wrong = fmt.Errorf("key %x is to be forgotten and does not end", item.id)
+				err = fmt.Errorf("key %x is to be forgotten and does not end", item.id)
 			}
 		}
-		return wrong == nil
+		return err == nil
 	})
-	return wrong
+	if err == nil && expiries != 0 {
+		err = fmt.Errorf("%d readings expire that are not open", -expiries)
+	}
+	s.eachSettlement(func(set oracle.Settlement) {
+		if err == nil && set.ReleaseHeight != 0 && !released[receivable{set.Market, set.Number}] {
+			err = fmt.Errorf("settlement %s/%d is held and never released", set.Market, set.Number)
+		}
+	})
+	return err
+}
+
+// openExpiries counts the open readings that have an expiry. Only one that is accepted
+// and waits for an earlier one may have outlived its own.
+func (s *state) openExpiries() (n int, err error) {
+	s.oracle.Markets(func(m oracle.Market) bool {
+		s.oracle.Pending(m.ID, 0, func(r oracle.Reading) bool {
+			if _, waits := s.due.Get(expiryKey(r.ExpiresHeight, r.Market, r.Number)); waits {
+				n++
+			} else if r.State == oracle.ReadingPending || r.ExpiresHeight > s.clock.height {
+				err = fmt.Errorf("reading %s/%d is open and never expires", r.Market, r.Number)
+			}
+			return err == nil
+		})
+		return err == nil
+	})
+	return n, err
 }

@@ -2,9 +2,9 @@ package fsm
 
 import "encoding/binary"
 
-// Kinds of due items. At one height they come in this order. An item is not taken out
-// before its height, whatever happened to what it is about: a closed reading's expiry
-// does nothing when it comes.
+// Kinds of due items. At one height they come in this order. A reading's expiry is
+// taken out of the queue when the reading closes, so that the queue holds no more than
+// is open; all others stay until their height.
 const (
 	dueExpire  = 1 // a reading's time to find its quorum is over
 	dueClose   = 2 // a meter's cascade of closings goes on
@@ -21,11 +21,30 @@ type dueItem struct {
 }
 
 // schedule puts an item into the queue. Rules compare heights, never places in
-// the queue: the order is (height, kind, sequence).
+// the queue: the order is (height, kind, sequence). For expiries see expiryKey.
 func (s *state) schedule(height uint64, item dueItem) {
 	s.dueSequence++
 	rest := binary.BigEndian.AppendUint64([]byte{item.kind}, s.dueSequence)
 	s.due.Set(ordered(height, string(rest)), item)
+}
+
+// expiryKey is where a reading's expiry lies: it has the reading's number and market in
+// the place of a sequence, so that it can be found again.
+func expiryKey(height uint64, market string, number uint64) string {
+	rest := binary.BigEndian.AppendUint64([]byte{dueExpire}, number)
+	return ordered(height, string(append(rest, market...)))
+}
+
+func (s *state) scheduleExpiry(height uint64, market string, number uint64) {
+	s.due.Set(expiryKey(height, market, number), dueItem{kind: dueExpire, id: market, number: number})
+}
+
+// sound reports whether an item may lie under a key.
+func (d dueItem) sound(key string) bool {
+	if d.kind == dueExpire {
+		return len(key) >= 8 && key == expiryKey(dueHeight(key), d.id, d.number)
+	}
+	return len(key) == 17 && key[8] == d.kind
 }
 
 func dueHeight(key string) uint64 { return binary.BigEndian.Uint64([]byte(key[:8])) }

@@ -206,3 +206,47 @@ func TestLateCosignatures(t *testing.T) {
 	}
 	r.entryRefused(entryBadCosignatures, raw, e)
 }
+
+// The queue holds an expiry for each open reading and no more, however a reading ends:
+// otherwise a provider who supersedes its reading again and again would fill the state.
+func TestClosedReadingsLeaveTheQueue(t *testing.T) {
+	r := world(t)
+	expiries := func() (n int) {
+		r.m.state.due.Scan(func(_ string, d dueItem) bool {
+			if d.kind == dueExpire {
+				n++
+			}
+			return true
+		})
+		return n
+	}
+	has := func(what string, want int) {
+		t.Helper()
+		if got := expiries(); got != want {
+			t.Errorf("%s: %d expiries wait, want %d", what, got, want)
+		}
+		if err := r.m.state.consistent(); err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	first := r.must(r.sign("sunny", r.reading("m-1", 0, r.now-3*hour)))[0].ID
+	for range 5 {
+		again := r.reading("m-1", 1, r.now-3*hour)
+		again.Supersedes = (*[32]byte)(&first)
+		first = r.must(r.sign("sunny", again))[0].ID
+	}
+	has("superseded", 1)
+	r.must(r.sign("sunny", r.reading("m-1", 100, r.now-2*hour)), r.sign("sunny", r.reading("m-1", 200, r.now-hour)))
+	has("three open", 3)
+	r.must(r.sign("oracle-a", r.attestation(7, 7)), r.sign("oracle-b", r.attestation(7, 7)))
+	has("accepted, behind another", 3)
+	r.must(r.sign("oracle-a", r.attestation(6, 6)), r.sign("oracle-b", r.attestation(6, 6)))
+	has("baseline and settlement", 1)
+	r.must(r.sign("oracle-a", r.attestation(8, 8, 8)), r.sign("oracle-b", r.attestation(8, 8, 8)))
+	has("outvoted", 0)
+	r.must(r.sign("sunny", r.reading("m-1", 300, r.now)))
+	r.pass(int(r.genesis.Markets[0].ExpiryBlocks) - 1)
+	has("one block before", 1)
+	r.pass(1)
+	has("expired", 0)
+}

@@ -92,7 +92,7 @@ func (s *state) loadRow(tag uint8, in *cryptobyte.String) bool {
 		return ok
 	case rowDue:
 		var item dueItem
-		ok := readText(in, &key) && len(key) == 17 && item.read(in)
+		ok := readText(in, &key) && item.read(in) && item.sound(key)
 		s.due.Set(key, item)
 		return ok
 	case rowChange:

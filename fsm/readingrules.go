@@ -53,7 +53,7 @@ func (a *apply) handle(effects []oracle.Effect) {
 	for _, effect := range effects {
 		switch f := effect.(type) {
 		case oracle.DueExpire:
-			a.s.schedule(f.Height, dueItem{kind: dueExpire, id: f.Market, number: f.Number})
+			a.s.scheduleExpiry(f.Height, f.Market, f.Number)
 		case oracle.DueClose:
 			a.s.schedule(f.Height, dueItem{kind: dueClose, id: f.Meter})
 		case oracle.DueRelease:
@@ -61,6 +61,7 @@ func (a *apply) handle(effects []oracle.Effect) {
 		case oracle.Closed:
 			a.closed(f)
 		case oracle.Settled:
+			a.doneWith(f.Reading)
 			a.settled(f.Settlement)
 		case oracle.Released:
 			a.released(f.Settlement)
@@ -74,8 +75,14 @@ func (a *apply) handle(effects []oracle.Effect) {
 	}
 }
 
+// doneWith takes the expiry of a closed reading out of the queue.
+func (a *apply) doneWith(r oracle.Reading) {
+	a.s.due.Delete(expiryKey(r.ExpiresHeight, r.Market, r.Number))
+}
+
 func (a *apply) closed(f oracle.Closed) {
 	r := f.Reading
+	a.doneWith(r)
 	a.receipt(KindReading, &ReadingReceipt{
 		ReceiptHead: a.head(KindReading), Market: r.Market, Number: r.Number, Identity: Identity(r.Identity), Meter: r.Meter,
 		Register: r.Register, MeasuredAt: r.MeasuredAt,

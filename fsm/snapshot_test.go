@@ -136,6 +136,7 @@ func TestForgedSnapshotsAreRefused(t *testing.T) {
 	r.must(r.sign("sunny", r.reading("m-1", 0, r.now-2*hour)), r.sign("sunny", r.reading("m-1", 5_000, r.now-hour)))
 	r.must(r.sign("windy", r.reading("m-2", 0, r.now-2*hour)), r.sign("windy", r.reading("m-2", 5_000, r.now-hour)))
 	r.must(r.sign("oracle-a", r.attestation(1, 4)), r.sign("oracle-b", r.attestation(1, 4)))
+	r.must(r.sign("sunny", r.reading("m-1", 6_000, r.now)))
 	r.must(r.sign("sunny", r.rotation("sunny", testKey("sunny 2"), 3)))
 	if _, _, err := ReadSnapshot(r.genesis, bytes.NewReader(forged(t, r, func(rows [][]byte) [][]byte { return rows }))); err != nil {
 		t.Fatalf("nothing forged: %v", err)
@@ -152,7 +153,13 @@ func TestForgedSnapshotsAreRefused(t *testing.T) {
 	drop := func(tag ...byte) func([][]byte) [][]byte {
 		return func(rows [][]byte) [][]byte { return slices.Delete(rows, find(rows, tag...), find(rows, tag...)+1) }
 	}
-	const settlement = 9 // oracle's tag
+	const reading, settlement = 8, 9 // oracle's tags
+	due := func(kind byte) func(row []byte) bool {
+		return func(row []byte) bool { return row[0] == rowDue && row[1+2+8] == kind }
+	}
+	dropDue := func(kind byte) func([][]byte) [][]byte {
+		return func(rows [][]byte) [][]byte { return slices.DeleteFunc(rows, due(kind)) }
+	}
 	tests := map[string]func(rows [][]byte) [][]byte{
 		"a row twice": func(rows [][]byte) [][]byte {
 			return slices.Insert(rows, find(rows, rowLane), rows[find(rows, rowLane)])
@@ -168,6 +175,14 @@ func TestForgedSnapshotsAreRefused(t *testing.T) {
 		"a key missing":           drop(rowKey),
 		"a receivable missing":    drop(rowReceivable),
 		"a settlement missing":    drop(rowOracle, settlement),
+		"an open reading missing": drop(rowOracle, reading),
+		"an expiry missing":       dropDue(dueExpire),
+		"a release missing":       dropDue(dueRelease),
+		"an expiry of another reading": func(rows [][]byte) [][]byte {
+			row := rows[slices.IndexFunc(rows, due(dueExpire))]
+			row[len(row)-1]++ // the item's number, and not the key's
+			return rows
+		},
 		"an account missing":      drop(rowLedger),
 		"a row of no known table": func(rows [][]byte) [][]byte { return append(rows, []byte{99}) },
 		"an empty row":            func(rows [][]byte) [][]byte { return append(rows, []byte{rowLane}) },
