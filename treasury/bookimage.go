@@ -195,6 +195,9 @@ func (b *Book) loadWithdrawal(c *coder) (string, error) {
 	if w.State < Requested || w.State > Recalled || !w.Account.destination() || w.Amount.IsZero() || w.Amount.Cmp(maxSum) > 0 {
 		return "", fmt.Errorf("withdrawal %s is none", w.ID)
 	}
+	if w.State == Recalled && w.Payouts == 0 {
+		return "", fmt.Errorf("withdrawal %s was recalled before it was sent, and is there", w.ID)
+	}
 	if w.Sequence == 0 || w.Sequence > b.withdrawn {
 		return "", fmt.Errorf("withdrawal %s has sequence %d of %d", w.ID, w.Sequence, b.withdrawn)
 	}

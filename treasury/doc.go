@@ -206,7 +206,8 @@
 //	requested, failed -- recalled by its owner --> recalled
 //
 // A reference counts once for ever. While nobody knows how a payment ended, it can be
-// neither paid again nor recalled.
+// neither paid again nor recalled. A withdrawal that is recalled before anybody sent it
+// is forgotten; all others stay in the book.
 //
 // # Example: a disbursement
 //

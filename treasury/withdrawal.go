@@ -138,7 +138,9 @@ var withdrawalSteps = [withdrawalStates]string{
 	Recalled:  "none",
 }
 
-// Recall gives a withdrawal back to its owner, as long as it is not on its way.
+// Recall gives a withdrawal back to its owner, as long as it is not on its way. One that
+// nobody ever paid out is forgotten: asking and taking back needs nobody else, so it must
+// leave nothing behind. Its receipts stay.
 func (b *Book) Recall(l *Ledger, c Clock, by string, id ID, account AccountID) ([]Effect, *Refusal) {
 	w, refused := b.findWithdrawal(id)
 	if refused != nil {
@@ -160,6 +162,9 @@ func (b *Book) Recall(l *Ledger, c Clock, by string, id ID, account AccountID) (
 	next := *w
 	next.State = Recalled
 	r.moved(&next, ActRecall, by, legs)
+	if next.Payouts == 0 {
+		b.withdrawals.Delete(string(id[:]))
+	}
 	return r.fx, nil
 }
 

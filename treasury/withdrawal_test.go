@@ -2,6 +2,7 @@ package treasury
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 )
 
@@ -52,8 +53,33 @@ func TestRecall(t *testing.T) {
 	m.refused(r, "Unauthorized not_the_owner")
 	m.did(m.b.Recall(m.l, m.c, "sun", id, sun))
 	_, r = m.b.Recall(m.l, m.c, "sun", id, sun)
-	m.refused(r, "InvalidTransition recalled")
+	m.refused(r, "NotFound withdrawal")
 	m.holds(map[AccountID]uint64{sun: 100, Leaving: 0})
+	m.sound()
+
+	// One that was tried in vain is kept: its reference counts for ever.
+	m.did(m.b.Withdraw(m.l, m.c, "sun", idOf("v"), sun, units(60), "IBAN 1"))
+	m.did(m.b.Payout(m.c, "ann,ben", idOf("v"), "r1"))
+	m.did(m.b.RecordPayout(m.l, m.c, "ann,ben", idOf("v"), "r1", Failed))
+	m.did(m.b.Recall(m.l, m.c, "sun", idOf("v"), sun))
+	_, r = m.b.Recall(m.l, m.c, "sun", idOf("v"), sun)
+	m.refused(r, "InvalidTransition recalled")
+	m.sound()
+}
+
+// Whoever asks and takes back again and again, which needs nobody else, leaves nothing
+// in the book: otherwise one unit would be enough to use up all withdrawals there are.
+func TestRecalledLeavesNothing(t *testing.T) {
+	m := found(t, 0)
+	m.earn(1)
+	before := bookRows(m.b)
+	for i := range 200 {
+		m.did(m.b.Withdraw(m.l, m.c, "sun", idOf(fmt.Sprint(i)), Provider("sun"), units(1), "IBAN 1"))
+		m.did(m.b.Recall(m.l, m.c, "sun", idOf(fmt.Sprint(i)), Provider("sun")))
+	}
+	if n, m := strings.Count(bookRows(m.b), "\n"), strings.Count(before, "\n"); n != m {
+		t.Errorf("the book has %d rows, and had %d", n, m)
+	}
 	m.sound()
 }
 
