@@ -5,7 +5,21 @@ import "fmt"
 // Total is the sum over all accounts of one asset.
 type Total struct {
 	Asset           string
-	Debits, Credits Amount
+	Debits, Credits Sum
+}
+
+// Sum is Over x 2^128 + Amount: the sums of all accounts together may be more than an
+// amount holds.
+type Sum struct {
+	Amount
+	Over uint32
+}
+
+func (s *Sum) add(v Amount) {
+	s.Amount = s.AddWrap(v)
+	if s.Cmp(v) < 0 {
+		s.Over++
+	}
 }
 
 // Totals adds up every account, per asset in order of asset. It walks the whole
@@ -23,8 +37,8 @@ func (l *Ledger) Totals() []Total {
 			totals[i] = Total{Asset: a.Asset}
 		}
 		t := &totals[i]
-		t.Debits = t.Debits.Add(a.Debits)
-		t.Credits = t.Credits.Add(a.Credits)
+		t.Debits.add(a.Debits)
+		t.Credits.add(a.Credits)
 		return true
 	})
 	return totals
@@ -72,10 +86,10 @@ func (a Account) sound(id AccountID) error {
 	if !ValidAsset(a.Asset) || !id.valid(a.Asset) {
 		return fmt.Errorf("account %s of asset %q has no valid name", id, a.Asset)
 	}
-	if a.Debits.Cmp(maxSum) > 0 || a.Credits.Cmp(maxSum) > 0 {
+	switch v, negative := a.Balance(); {
+	case v.Cmp(maxMoney) > 0:
 		return fmt.Errorf("account %s is above the limit: debits %v, credits %v", id, a.Debits, a.Credits)
-	}
-	if v, negative := a.Balance(); negative && !id.IsExternal() {
+	case negative && !id.IsExternal():
 		return fmt.Errorf("account %s is negative by %v", id, v)
 	}
 	return nil

@@ -84,7 +84,7 @@ func (b Body) validate() *Refusal {
 	if b.Destination.IsPayee() != (b.Payee != "") {
 		return malformed("payee", ReasonPayee)
 	}
-	if b.Amount.IsZero() || b.Amount.Cmp(maxSum) > 0 {
+	if b.Amount.IsZero() || b.Amount.Cmp(maxMoney) > 0 {
 		return refuse(InvalidTarget, Field{"reason", ReasonAmount}, Field{"account", string(b.Destination)})
 	}
 	if r := b.validateDeps(); r != nil {

@@ -66,7 +66,20 @@ func (b *Book) Consistent(l *Ledger) error {
 	if err := b.consistentRest(); err != nil {
 		return err
 	}
+	for _, f := range [...]struct{ figure, sum Amount }{
+		{b.facts.accrued, credits(l, Treasury)}, {b.facts.compensated, credits(l, Treasury)},
+		{b.facts.executed, credits(l, TreasuryReserved)}, {b.spent.total, b.facts.executed},
+	} {
+		if f.figure.Cmp(f.sum) > 0 {
+			return fmt.Errorf("a figure of the treasury is %v, more than the %v that ever moved", f.figure, f.sum)
+		}
+	}
 	return b.Balanced(l)
+}
+
+func credits(l *Ledger, id AccountID) Amount {
+	a, _ := l.Account(id)
+	return a.Credits
 }
 
 // consistentRow asks of one disbursement what its status promises.

@@ -192,7 +192,7 @@ func (b *Book) loadWithdrawal(c *coder) (string, error) {
 	if c.err != nil {
 		return "", c.err
 	}
-	if w.State < Requested || w.State > Recalled || !w.Account.destination() || w.Amount.IsZero() || w.Amount.Cmp(maxSum) > 0 {
+	if w.State < Requested || w.State > Recalled || !w.Account.destination() || w.Amount.IsZero() || w.Amount.Cmp(maxMoney) > 0 {
 		return "", fmt.Errorf("withdrawal %s is none", w.ID)
 	}
 	if w.State == Recalled && w.Payouts == 0 {

@@ -40,7 +40,8 @@
 //	both exist                      InvalidTarget      unknown_account
 //	both of one asset               InvalidTarget      other_asset
 //	the balance suffices            InsufficientFunds  account, balance, needed
-//	sums stay below 2^96            LimitExceeded      account_sum
+//	below 2^80 are in               LimitExceeded      money
+//	sums stay below 2^128           LimitExceeded      account_sum
 //
 // Post panics where Check refuses: the caller asks first and then changes its
 // whole state without a way out in the middle.
@@ -48,8 +49,10 @@
 // # Laws
 //
 // For every asset, debits and credits over all accounts are equal after every
-// posting ([Ledger.Conserved] walks the ledger to see it). As sums stay below
-// 2^96 and accounts are at most 2^20, no total can overflow 128 bits.
+// posting ([Ledger.Conserved] walks the ledger to see it). Less than 2^80 of an asset
+// can be in at a time, so it takes 2^48 postings of all there is until a sum is at its
+// limit. That is why what must not fail, a release or a refund, is posted without a
+// question: nobody can move money to and fro so often that it would.
 //
 // Nothing posted is ever edited or deleted. A mistake is corrected by a
 // compensating transfer, another posting the other way round, so that the sums

@@ -8,17 +8,23 @@ import (
 	"lukechampine.com/uint128"
 )
 
-// Limits of the ledger. With at most 2^20 accounts whose sums stay below
-// 2^96, a total over all accounts always fits 128 bits, so no sum anywhere in
-// this package can overflow unnoticed.
+// Limits of the ledger.
 const (
 	MaxAccounts = 1 << 20
 	MaxLegs     = 64
 )
 
-// maxSum is the largest value that the debits or the credits of one account
-// may reach in its life: 2^96 - 1.
-var maxSum = uint128.New(1<<64-1, 1<<32-1)
+var (
+	// maxMoney is the most of one asset that can be in at a time: 2^80 - 1. It bounds
+	// every balance and every amount.
+	maxMoney = uint128.New(1<<64-1, 1<<16-1)
+	// maxSum is the largest value that the debits or the credits of one account may
+	// reach in its life. Whoever can move money to and fro makes them grow, and the
+	// accounts that many share with it; with all money there can be that takes 2^48
+	// postings. So nobody brings a sum so near to its limit that a transfer which must
+	// not fail, a release or a refund, would.
+	maxSum = uint128.Max
+)
 
 // Leg moves an amount from one account to another. The amount is never zero.
 type Leg struct {
@@ -147,12 +153,15 @@ func move(from, to *Account, amount Amount) *Refusal {
 	if from.Asset != to.Asset {
 		return refuse(InvalidTarget, Field{"reason", ReasonOtherAsset}, Field{"account", string(to.ID)}, Field{"asset", to.Asset})
 	}
-	if !from.ID.IsExternal() {
-		// Not external, so never negative: the balance is the magnitude.
-		if balance, _ := from.Balance(); balance.Cmp(amount) < 0 {
+	switch balance, negative := from.Balance(); {
+	case !from.ID.IsExternal():
+		// Never negative: the balance is the magnitude.
+		if balance.Cmp(amount) < 0 {
 			return refuse(InsufficientFunds, Field{"account", string(from.ID)},
 				Field{"balance", balance.String()}, Field{"needed", amount.String()})
 		}
+	case amount.Cmp(maxMoney) > 0 || negative && balance.Cmp(maxMoney.Sub(amount)) > 0:
+		return refuse(LimitExceeded, Field{"limit", LimitMoney}, Field{"account", string(from.ID)}, Field{"max", maxMoney.String()})
 	}
 	if !fits(from.Debits, amount) {
 		return refuse(LimitExceeded, Field{"limit", LimitAccountSum}, Field{"account", string(from.ID)}, Field{"max", maxSum.String()})
@@ -167,9 +176,7 @@ func move(from, to *Account, amount Amount) *Refusal {
 
 // fits reports whether sum can grow by amount. It subtracts from the limit,
 // since adding first could overflow.
-func fits(sum, amount Amount) bool {
-	return sum.Cmp(maxSum) <= 0 && amount.Cmp(maxSum.Sub(sum)) <= 0
-}
+func fits(sum, amount Amount) bool { return amount.Cmp(maxSum.Sub(sum)) <= 0 }
 
 // Account returns one account.
 func (l *Ledger) Account(id AccountID) (Account, bool) { return l.accounts.Get(id) }

@@ -55,7 +55,7 @@ func TestExample(t *testing.T) {
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("accounts are\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
-	if totals := l.Totals(); len(totals) != 1 || totals[0] != (Total{"BLOCK", units(1_060), units(1_060)}) {
+	if totals := l.Totals(); len(totals) != 1 || totals[0] != (Total{"BLOCK", Sum{Amount: units(1_060)}, Sum{Amount: units(1_060)}}) {
 		t.Errorf("totals are %v", totals)
 	}
 	if err := l.Conserved(); err != nil {
@@ -65,7 +65,7 @@ func TestExample(t *testing.T) {
 
 func TestCheckRefusals(t *testing.T) {
 	payer, held, treasury := Payer("grid"), ProviderHeld("sun"), Treasury
-	most := maxSum
+	most := maxMoney
 	tests := []struct {
 		name string
 		legs []Leg
@@ -86,12 +86,13 @@ func TestCheckRefusals(t *testing.T) {
 		{"unknown to", []Leg{{payer, Payer("nobody"), units(9_999)}}, "InvalidTarget reason=unknown_account account=payer/nobody"},
 		{"other asset before funds", []Leg{{payer, Payer("euro"), units(9_999)}}, "InvalidTarget reason=other_asset account=payer/euro asset=EUR"},
 		{"first leg decides", []Leg{{payer, held, units(9_999)}, {payer, payer, units(1)}}, "InsufficientFunds account=payer/grid balance=1000 needed=9999"},
-		{"debits at the limit", []Leg{{External("BLOCK"), Treasury, most.Sub64(1_000)}}, ""},
-		{"debits above the limit", []Leg{{External("BLOCK"), Treasury, most.Sub64(999)}}, "LimitExceeded limit=account_sum account=external/BLOCK max=" + most.String()},
-		{"sum beyond 128 bits", []Leg{{External("BLOCK"), Treasury, uint128.Max}}, "LimitExceeded limit=account_sum account=external/BLOCK max=" + most.String()},
-		{"credits above the limit", []Leg{
-			{External("BLOCK"), Treasury, most.Sub64(1_000)}, {Treasury, payer, units(1)}, {payer, Treasury, units(1_001)},
-		}, "LimitExceeded limit=account_sum account=treasury max=" + most.String()},
+		{"all money that can be", []Leg{{External("BLOCK"), Treasury, most.Sub64(1_000)}}, ""},
+		{"money above the limit", []Leg{{External("BLOCK"), Treasury, most.Sub64(999)}}, "LimitExceeded limit=money account=external/BLOCK max=" + most.String()},
+		{"out makes room for in", []Leg{{payer, External("BLOCK"), units(1)}, {External("BLOCK"), Treasury, most.Sub64(999)}}, ""},
+		{"an amount of 128 bits", []Leg{{External("BLOCK"), Treasury, uint128.Max}}, "LimitExceeded limit=money account=external/BLOCK max=" + most.String()},
+		{"debits at the limit", []Leg{{External("EUR"), Payer("euro"), units(1)}}, ""},
+		{"debits above the limit", []Leg{{External("EUR"), Payer("euro"), units(2)}}, "LimitExceeded limit=account_sum account=external/EUR max=" + maxSum.String()},
+		{"credits above the limit", []Leg{{payer, Payer("old"), units(1)}}, "LimitExceeded limit=account_sum account=payer/old max=" + maxSum.String()},
 		{"most legs", moves(MaxLegs), ""},
 		{"a leg too many", moves(MaxLegs + 1), "LimitExceeded limit=legs max=64"},
 	}
@@ -99,6 +100,8 @@ func TestCheckRefusals(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			l := house(t)
 			l.Open(Payer("euro"), "EUR")
+			l.accounts.Set(Payer("old"), Account{ID: Payer("old"), Asset: "BLOCK", Debits: maxSum.Sub64(1), Credits: maxSum})
+			l.accounts.Set(External("EUR"), Account{ID: External("EUR"), Asset: "EUR", Debits: maxSum.Sub64(1), Credits: maxSum.Sub64(2)})
 			before := rows(l)
 			got := ""
 			if r := l.Check(tt.legs); r != nil {
@@ -216,7 +219,7 @@ func TestAuditFindsDamage(t *testing.T) {
 		{"negative", func(a *Account) { a.Debits, a.Credits = a.Debits.Add64(2_000), a.Credits.Add64(0) }, "negative by 1000", "negative by 1000"},
 		{"other asset", func(a *Account) { a.Asset = "EUR" }, "not conserved", ""},
 		{"filed wrong", func(a *Account) { a.ID = Payer("roof") }, "filed under", "filed under"},
-		{"too large", func(a *Account) { a.Credits = maxSum.Add64(1) }, "above the limit", "above the limit"},
+		{"too large", func(a *Account) { a.Credits = maxMoney.Add64(1) }, "above the limit", "above the limit"},
 		{"no asset", func(a *Account) { a.Asset = "" }, "no valid name", "no valid name"},
 	}
 	for _, tt := range tests {
@@ -231,6 +234,24 @@ func TestAuditFindsDamage(t *testing.T) {
 		})
 	}
 	says(t, house(t).Touched([]AccountID{"payer/nobody"}), "does not exist")
+}
+
+// Totals are right beyond 128 bits, too.
+func TestTotalsOfLargeSums(t *testing.T) {
+	l := opened(t, Payer("a"), Payer("b"), External("BLOCK"))
+	for _, id := range []AccountID{Payer("a"), Payer("b"), External("BLOCK")} {
+		l.accounts.Set(id, Account{ID: id, Asset: "BLOCK", Debits: maxSum.Sub64(1), Credits: maxSum.Sub64(1)})
+	}
+	if total := l.Totals()[0]; total.Debits != (Sum{maxSum.Sub64(5), 2}) || total.Debits != total.Credits {
+		t.Errorf("%+v", total)
+	}
+	if err := l.Conserved(); err != nil {
+		t.Error(err)
+	}
+	l.Post([]Leg{{External("BLOCK"), Payer("a"), units(1)}})
+	if err := l.Conserved(); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestAccountsPages(t *testing.T) {

@@ -225,7 +225,7 @@ func TestBodies(t *testing.T) {
 		{func(b *Body) { b.Destination, b.Payee = "payee/acme", "IBAN 1" }, "accepted"},
 		{func(b *Body) { b.Payee = "IBAN 1" }, "MalformedPayload payee_account"},
 		{func(b *Body) { b.Amount = units(0) }, "InvalidTarget amount_out_of_range"},
-		{func(b *Body) { b.Amount = maxSum.Add64(1) }, "InvalidTarget amount_out_of_range"},
+		{func(b *Body) { b.Amount = maxMoney.Add64(1) }, "InvalidTarget amount_out_of_range"},
 		{func(b *Body) { b.Amount = units(901) }, "LimitExceeded epoch_cap"},
 		{func(b *Body) { b.Amount = units(801) }, "LimitExceeded destination_cap"},
 		{func(b *Body) { b.Deps = make([]ID, 2) }, "MalformedPayload twice"},

@@ -55,6 +55,7 @@ const (
 const (
 	LimitAccounts        = "accounts"
 	LimitLegs            = "legs"
+	LimitMoney           = "money"
 	LimitAccountSum      = "account_sum"
 	LimitHouses          = "houses"
 	LimitMembers         = "house_members"

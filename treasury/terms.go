@@ -67,7 +67,7 @@ func (p Params) Validate() *Refusal {
 		return malformed("brackets", ReasonOutOfRange)
 	case !p.Brackets[0].From.IsZero():
 		return malformed("brackets", ReasonNotFromZero)
-	case p.EpochCap.Cmp(maxSum) > 0 || p.DestinationCap.Cmp(maxSum) > 0 || p.FourEyesAbove.Cmp(maxSum) > 0:
+	case p.EpochCap.Cmp(maxMoney) > 0 || p.DestinationCap.Cmp(maxMoney) > 0 || p.FourEyesAbove.Cmp(maxMoney) > 0:
 		return malformed("caps", ReasonOutOfRange)
 	}
 	for i, b := range p.Brackets {
