@@ -89,15 +89,14 @@ func (s *state) addMarket(row genesis.Market) error {
 	if row.Asset != defaultAsset {
 		return fmt.Errorf("asset %s: payers and providers hold %s", row.Asset, defaultAsset)
 	}
-	for _, id := range []treasury.AccountID{treasury.External(row.Asset), treasury.Treasury, treasury.TreasuryHeld} {
-		if refusal := s.ledger.CheckOpen(id, row.Asset); refusal != nil {
-			return refusal
-		}
+	accounts := []treasury.AccountID{treasury.External(row.Asset), treasury.Treasury, treasury.TreasuryHeld}
+	if refusal := s.ledger.CheckOpen(row.Asset, accounts...); refusal != nil {
+		return refusal
 	}
 	if refusal := s.oracle.AddMarket(oracleMarket(row)); refusal != nil {
 		return refusal
 	}
-	for _, id := range []treasury.AccountID{treasury.External(row.Asset), treasury.Treasury, treasury.TreasuryHeld} {
+	for _, id := range accounts {
 		s.ledger.Open(id, row.Asset)
 	}
 	return nil

@@ -37,12 +37,7 @@ func (s *state) checkPrincipal(name, role string) *Refusal {
 	if s.principals.Len() >= MaxPrincipals {
 		return refuse(LimitExceeded, Field{"limit", "principals"}, number("max", MaxPrincipals))
 	}
-	for _, id := range accountsOf(name, role) {
-		if refusal := s.ledger.CheckOpen(id, defaultAsset); refusal != nil {
-			return fromTreasury(refusal)
-		}
-	}
-	return nil
+	return fromTreasury(s.ledger.CheckOpen(defaultAsset, accountsOf(name, role)...))
 }
 
 // accountsOf lists the accounts that a role brings with it.

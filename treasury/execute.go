@@ -47,7 +47,7 @@ func (r *run) target(d *Disbursement) Failure {
 		return invalid(DetailOtherAsset)
 	}
 	limit := Failure{Code: ExecutionFailed, Detail: DetailLedger, Subject: string(to)}
-	if r.l.CheckOpen(to, Asset) != nil || r.l.CheckOpen(to.Held(), Asset) != nil {
+	if r.l.CheckOpen(Asset, to, to.Held()) != nil {
 		return limit
 	}
 	if _, open := r.l.Account(to.Held()); open && r.l.Check(executeLegs(d)) != nil {

@@ -52,30 +52,34 @@ func (l *Ledger) Copy() *Ledger {
 	return &Ledger{accounts: l.accounts.Copy()}
 }
 
-// CheckOpen says whether an account could be opened. That it exists already
-// with the same asset is no reason to refuse: opening it again changes nothing.
-func (l *Ledger) CheckOpen(id AccountID, asset string) *Refusal {
+// CheckOpen says whether different accounts could be opened, all of them. That one
+// exists already with the same asset is no reason to refuse: opening it again changes
+// nothing.
+func (l *Ledger) CheckOpen(asset string, ids ...AccountID) *Refusal {
 	if !ValidAsset(asset) {
 		return refuse(InvalidTarget, Field{"reason", ReasonMalformedAsset}, Field{"asset", asset})
 	}
-	if !id.valid(asset) {
-		return refuse(InvalidTarget, Field{"reason", ReasonMalformedAccount}, Field{"account", string(id)})
-	}
-	if a, ok := l.accounts.Get(id); ok {
-		if a.Asset != asset {
-			return refuse(InvalidTarget, Field{"reason", ReasonOtherAsset}, Field{"account", string(id)}, Field{"asset", a.Asset})
+	room := MaxAccounts - l.accounts.Len()
+	for _, id := range ids {
+		if !id.valid(asset) {
+			return refuse(InvalidTarget, Field{"reason", ReasonMalformedAccount}, Field{"account", string(id)})
 		}
-		return nil
-	}
-	if l.accounts.Len() >= MaxAccounts {
-		return refuse(LimitExceeded, Field{"limit", LimitAccounts}, Field{"max", strconv.Itoa(MaxAccounts)})
+		if a, ok := l.accounts.Get(id); ok {
+			if a.Asset != asset {
+				return refuse(InvalidTarget, Field{"reason", ReasonOtherAsset}, Field{"account", string(id)}, Field{"asset", a.Asset})
+			}
+			continue
+		}
+		if room--; room < 0 {
+			return refuse(LimitExceeded, Field{"limit", LimitAccounts}, Field{"max", strconv.Itoa(MaxAccounts)})
+		}
 	}
 	return nil
 }
 
 // Open opens an account. It panics where CheckOpen refuses.
 func (l *Ledger) Open(id AccountID, asset string) {
-	if r := l.CheckOpen(id, asset); r != nil {
+	if r := l.CheckOpen(asset, id); r != nil {
 		panic(fmt.Sprintf("treasury: opening an account that is refused: %v", r))
 	}
 	if _, ok := l.accounts.Get(id); ok {

@@ -15,7 +15,7 @@ func opened(t testing.TB, ids ...AccountID) *Ledger {
 	t.Helper()
 	l := NewLedger()
 	for _, id := range ids {
-		if r := l.CheckOpen(id, "BLOCK"); r != nil {
+		if r := l.CheckOpen("BLOCK", id); r != nil {
 			t.Fatal(r)
 		}
 		l.Open(id, "BLOCK")
@@ -164,7 +164,7 @@ func TestOpen(t *testing.T) {
 	for _, tt := range tests {
 		l := opened(t, Payer("grid"))
 		got := ""
-		if r := l.CheckOpen(tt.id, tt.asset); r != nil {
+		if r := l.CheckOpen(tt.asset, tt.id); r != nil {
 			got = r.Error()
 		}
 		if got != tt.want {
@@ -196,13 +196,32 @@ func TestAccountsLimit(t *testing.T) {
 		id := AccountID(fmt.Sprintf("payer/p%08d", i))
 		l.accounts.Load(id, Account{ID: id, Asset: "BLOCK"})
 	}
-	r := l.CheckOpen(Payer("late"), "BLOCK")
+	r := l.CheckOpen("BLOCK", Payer("late"))
 	if r == nil || r.Error() != "LimitExceeded limit=accounts max=1048576" {
 		t.Errorf("got %v", r)
 	}
-	if r := l.CheckOpen("payer/p00000000", "BLOCK"); r != nil {
+	if r := l.CheckOpen("BLOCK", "payer/p00000000"); r != nil {
 		t.Errorf("an existing account is refused: %v", r)
 	}
+	if r := l.CheckOpen("BLOCK", "payer/p00000000", Payer("late")); r == nil {
+		t.Error("two accounts fit, one of them new")
+	}
+
+	// A payee takes two accounts, and there is room for one.
+	l.accounts.Delete("payer/p00000000")
+	if r := l.CheckOpen(Asset, "payee/acme"); r != nil {
+		t.Errorf("the last one is refused: %v", r)
+	}
+	d := &Disbursement{Body: Body{Destination: "payee/acme", Amount: units(1)}}
+	if why := (&run{l: l}).target(d); why.Detail != DetailLedger {
+		t.Errorf("with room for one of two: %+v", why)
+	}
+	l.accounts.Delete("payer/p00000001")
+	if why := (&run{l: l}).target(d); why.Code != "" {
+		t.Errorf("with room for both: %+v", why)
+	}
+	l.Open("payee/acme", Asset)
+	l.Open("payee/acme/held", Asset)
 }
 
 // What no posting can bring about is written into the rows directly, to see
