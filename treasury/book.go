@@ -10,6 +10,9 @@ import (
 const (
 	MaxDisbursements = 1 << 20
 	MaxWithdrawals   = 1 << 20
+	// MaxProposals bounds how many a proposer proposes in an epoch. A disbursement stays
+	// in the book whatever becomes of it, so that one key alone could fill it otherwise.
+	MaxProposals = 1_024
 )
 
 // Clock is the cluster's time as the caller knows it: replicated unix
@@ -54,6 +57,7 @@ type Book struct {
 	dependents  *btree.Map[string, struct{}] // dependency, sequence, while voting or queued
 	rollUsers   *btree.Map[uint64, uint64]
 	openByOwner *btree.Map[string, uint32] // account → withdrawals not ended
+	proposals   proposals
 	counts      [statuses]uint64
 	amounts     [statuses]Amount
 	reserved    Amount // of all disbursements
@@ -115,6 +119,7 @@ func emptyBook() *Book {
 		dependents:  new(btree.Map[string, struct{}]),
 		rollUsers:   new(btree.Map[uint64, uint64]),
 		openByOwner: new(btree.Map[string, uint32]),
+		proposals:   newProposals(),
 	}
 }
 
@@ -130,6 +135,7 @@ func (b *Book) Copy() *Book {
 	c.timers, c.unfunded, c.bySize = b.timers.Copy(), b.unfunded.Copy(), b.bySize.Copy()
 	c.executable, c.dependents = b.executable.Copy(), b.dependents.Copy()
 	c.rollUsers, c.openByOwner = b.rollUsers.Copy(), b.openByOwner.Copy()
+	c.proposals.by = b.proposals.by.Copy()
 	return &c
 }
 
@@ -219,6 +225,7 @@ func (b *Book) put(d *Disbursement) {
 	if !known {
 		b.sequence = max(b.sequence, d.Sequence)
 		b.ids.Set(string(d.ID[:]), d.Sequence)
+		b.proposals.add(d.Proposed.Height/b.params.EpochBlocks, d.Proposer)
 		old = new(Disbursement)
 	} else {
 		b.counts[old.Status]--

@@ -106,6 +106,9 @@ func (b *Book) load(tag byte, c *coder) (order string, err error) {
 	switch tag {
 	case tagScalars:
 		c.scalars(b)
+		if b.params.EpochBlocks == 0 {
+			return "", errors.New("an epoch has no blocks")
+		}
 		return "", nil
 	case tagRoll:
 		return b.loadRoll(c)
@@ -178,6 +181,9 @@ func (b *Book) loadDisbursement(c *coder) (string, error) {
 	}
 	if _, twice := b.Get(d.ID); twice || d.Sequence == 0 || d.Sequence > b.sequence {
 		return "", fmt.Errorf("disbursement %s is there twice, or has sequence %d of %d", d.ID, d.Sequence, b.sequence)
+	}
+	if b.params.EpochBlocks == 0 {
+		return "", errors.New("it comes before the scalars")
 	}
 	if d.Reserved && d.Status != Queued && d.Status != Timelocked {
 		return "", fmt.Errorf("disbursement %s is %s and has a reservation", d.ID, d.Status)

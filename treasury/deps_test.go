@@ -211,6 +211,7 @@ func TestGraphLimits(t *testing.T) {
 		}, DetailDepth},
 		{"too many", func(m *committee) (deps []string) {
 			for i := range 11 {
+				m.c.Height += m.b.Params().EpochBlocks // ann may propose 1,024 in each
 				var below []string
 				for j := range 99 {
 					name := fmt.Sprint(i, " ", j)

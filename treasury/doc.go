@@ -119,7 +119,8 @@
 //	                    | rollback window over (time)
 //	                finalized
 //
-// A draft can be amended by its proposer and keeps its id. Whoever ends otherwise
+// A principal proposes at most 1,024 in an epoch. A draft can be amended by its proposer
+// and keeps its id. Whoever ends otherwise
 // than finalized gives its reservation back and cancels, one after another in the
 // order of their proposals, those that depend on it and are voting or queued. A draft
 // that depends on it stays, but cannot be opened until it is amended.

@@ -277,3 +277,26 @@ func TestBracketsAtOpening(t *testing.T) {
 	m.refused(m.b.SetParams(p), "MalformedPayload not_from_zero")
 	m.sound()
 }
+
+// One proposer alone does not use up all the disbursements there are: what is proposed
+// stays for ever, also if it is cancelled at once.
+func TestProposalsOfAnEpoch(t *testing.T) {
+	m := found(t, 0)
+	propose := func(by string, i int) *Refusal {
+		_, r := m.b.Propose(m.c, by, idOf(fmt.Sprint(by, i, m.c.Height)), pay(1))
+		return r
+	}
+	for i := range MaxProposals {
+		m.refused(propose("ann", i), "accepted")
+		m.did(m.b.Cancel(m.c, "ann", idOf(fmt.Sprint("ann", i, m.c.Height))))
+	}
+	m.refused(propose("ann", -1), "LimitExceeded proposals_per_epoch")
+	m.refused(propose("ben", 1), "accepted")
+	m.b = restored(t, m.b)
+	m.refused(propose("ann", -1), "LimitExceeded proposals_per_epoch")
+	m.pass(9)
+	m.refused(propose("ann", -1), "LimitExceeded proposals_per_epoch")
+	m.pass(1)
+	m.refused(propose("ann", -1), "accepted")
+	m.sound()
+}

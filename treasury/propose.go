@@ -1,5 +1,7 @@
 package treasury
 
+import "github.com/tidwall/btree"
+
 // Propose takes in a new disbursement as a draft. Its id is the identity of the
 // command that proposes it.
 func (b *Book) Propose(c Clock, by string, id ID, body Body) ([]Effect, *Refusal) {
@@ -12,6 +14,9 @@ func (b *Book) Propose(c Clock, by string, id ID, body Body) ([]Effect, *Refusal
 	if b.rows.Len() >= MaxDisbursements {
 		return nil, full(LimitDisbursements, MaxDisbursements)
 	}
+	if b.proposals.of(b.epoch(c), by) >= MaxProposals {
+		return nil, full(LimitProposals, MaxProposals)
+	}
 
 	r := &run{b: b, c: c}
 	d := &Disbursement{
@@ -20,6 +25,31 @@ func (b *Book) Propose(c Clock, by string, id ID, body Body) ([]Effect, *Refusal
 	}
 	r.step(d, ActPropose, by, nil)
 	return r.fx, nil
+}
+
+// proposals counts those of the epoch of the newest one, by proposer.
+type proposals struct {
+	epoch uint64
+	by    *btree.Map[string, uint32]
+}
+
+func newProposals() proposals { return proposals{by: new(btree.Map[string, uint32])} }
+
+func (p *proposals) of(epoch uint64, proposer string) uint32 {
+	if p.epoch != epoch {
+		return 0
+	}
+	n, _ := p.by.Get(proposer)
+	return n
+}
+
+func (p *proposals) add(epoch uint64, proposer string) {
+	if p.epoch != epoch {
+		*p = newProposals()
+		p.epoch = epoch
+	}
+	n, _ := p.by.Get(proposer)
+	p.by.Set(proposer, n+1)
 }
 
 // checkBody asks whether a body may be voted on under the rules as they are now.

@@ -63,6 +63,7 @@ const (
 	LimitExpected        = "expected_receipts"
 	LimitSchedule        = "scheduled_epoch"
 	LimitDisbursements   = "disbursements"
+	LimitProposals       = "proposals_per_epoch"
 	LimitWithdrawals     = "withdrawals"
 	LimitOpenWithdrawals = "open_withdrawals"
 )
