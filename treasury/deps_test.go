@@ -186,6 +186,23 @@ func TestCycles(t *testing.T) {
 	})
 }
 
+// dense proposes some disbursements that all depend on the same hundred, which makes 101
+// dependencies for each.
+func dense(m *committee, wide int) (deps []string) {
+	var below []string
+	for i := range MaxDeps {
+		name := fmt.Sprint("below ", i)
+		m.propose(name, pay(1))
+		below = append(below, name)
+	}
+	for i := range wide {
+		name := fmt.Sprint("wide ", i)
+		m.propose(name, pay(1, below...))
+		deps = append(deps, name)
+	}
+	return deps
+}
+
 func TestGraphLimits(t *testing.T) {
 	chain := func(m *committee, n int) string {
 		for i := range n {
@@ -223,6 +240,8 @@ func TestGraphLimits(t *testing.T) {
 			}
 			return deps
 		}, DetailGraph},
+		{"too dense", func(m *committee) (deps []string) { return dense(m, 82) }, DetailGraph},
+		{"dense enough", func(m *committee) (deps []string) { return dense(m, 81) }, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			m := found(t, 10_000)

@@ -258,6 +258,8 @@ func (m *committee) anyAct(t *rapid.T, j *judge) (fx []Effect, r *Refusal) {
 func TestBookLaws(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		m, j := found(t, 0), newJudge(rt)
+		var copies []*Book
+		var said []string
 		for range rapid.IntRange(10, 120).Draw(rt, "acts") {
 			before := m.b.Copy()
 			fx, r := m.anyAct(rt, j)
@@ -278,6 +280,14 @@ func TestBookLaws(t *testing.T) {
 			j.nags(m)
 			if err := m.b.Consistent(m.l); err != nil {
 				rt.Fatal(err)
+			}
+			if rapid.IntRange(0, 9).Draw(rt, "copy") == 0 {
+				copies, said = append(copies, m.b.Copy()), append(said, bookRows(m.b))
+			}
+		}
+		for i, c := range copies {
+			if bookRows(c) != said[i] {
+				rt.Fatalf("copy %d changed after it was taken", i)
 			}
 		}
 		m.sound()

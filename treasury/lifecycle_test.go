@@ -136,8 +136,10 @@ func TestVotes(t *testing.T) {
 	_, r = m.b.Vote(m.c, "dan", idOf("a"), m.get("a").Content, true)
 	m.refused(r, "Unauthorized not_in_a_house")
 	m.vote("a", "ann", true)
-	_, r = m.b.Vote(m.c, "ann", idOf("a"), m.get("a").Content, false)
-	m.refused(r, "InvalidTransition voted")
+	for _, approve := range []bool{true, false} { // neither again nor otherwise
+		_, r = m.b.Vote(m.c, "ann", idOf("a"), m.get("a").Content, approve)
+		m.refused(r, "InvalidTransition voted")
+	}
 	// Weights are those of the opening, whatever becomes of the house.
 	m.refused(m.b.SetHouse(House{"operators", []Member{{"dan", 9}}}), "accepted")
 	_, r = m.b.Vote(m.c, "dan", idOf("a"), m.get("a").Content, true)

@@ -28,6 +28,8 @@ func TestWithdraw(t *testing.T) {
 	_, r = m.b.Recall(m.l, m.c, "sun", id, sun)
 	m.refused(r, "InvalidTransition sent")
 	m.did(m.b.RecordPayout(m.l, m.c, "ann", id, "r1", Unknown))
+	_, r = m.b.RecordPayout(m.l, m.c, "ann", id, "r1", Unknown)
+	m.refused(r, "InvalidTransition unknown")
 	_, r = m.b.Payout(m.c, "ann", id, "r2") // unknown blocks the retry
 	m.refused(r, "InvalidTransition unknown")
 	_, r = m.b.RecordPayout(m.l, m.c, "ann", id, "r2", Failed)
