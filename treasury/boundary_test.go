@@ -162,3 +162,25 @@ func TestHistoryPages(t *testing.T) {
 		t.Errorf("epochs %s", got)
 	}
 }
+
+// At the end of its grace a disbursement goes on waiting for what is under way, executed
+// included, and not for a draft that nobody opened.
+func TestGraceOfDependents(t *testing.T) {
+	m := found(t, 1_000, func(p *Params) { p.GraceEpochs = 2 })
+	m.decide("on a draft", pay(10, "draft"))
+	m.decide("on an executed", pay(10, "executed"))
+	m.pass(5)
+	m.propose("draft", pay(10)) // its own grace ends five heights later
+	m.decide("executed", pay(10))
+	m.pass(15)
+	m.is("executed", Executed)
+	m.is("on a draft", Expired)
+	m.is("on an executed", Queued)
+	if story := m.story("on an executed"); story[len(story)-1] != "extend queued" {
+		t.Errorf("%v", story)
+	}
+	m.is("draft", Draft)
+	m.pass(10)
+	m.is("on an executed", Timelocked)
+	m.sound()
+}
