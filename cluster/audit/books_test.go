@@ -62,6 +62,10 @@ func TestBooks(t *testing.T) {
 	if err := b.Agrees(l); err != nil {
 		t.Error(err)
 	}
+	b.of("provider/gone")
+	if err := b.Agrees(l); err == nil || !strings.Contains(err.Error(), "receipts name 11 accounts, 10 of them exist") {
+		t.Error(err)
+	}
 	l.Post([]treasury.Leg{{From: "treasury", To: "leaving", Amount: units(1)}})
 	if err := b.Agrees(l); err == nil || !strings.Contains(err.Error(), "account leaving has 1, its receipts come to 0") {
 		t.Error(err)
@@ -79,6 +83,9 @@ func TestBooksRefuse(t *testing.T) {
 	}{
 		{"gross", 3, false, func(b any) { b.(*fsm.SettlementReceipt).Gross = units(200) }, "gross is 200"},
 		{"fee rounded up", 3, false, func(b any) { b.(*fsm.SettlementReceipt).Fee, b.(*fsm.SettlementReceipt).Net = units(2), units(197) }, "rounded down"},
+		{"another fee", 3, false, func(b any) { b.(*fsm.SettlementReceipt).Fee = units(2) }, "fee is 2"},
+		{"another net", 3, false, func(b any) { b.(*fsm.SettlementReceipt).Net = units(199) }, "net 199"},
+		{"remainder kept", 3, false, func(b any) { b.(*fsm.SettlementReceipt).RemainderAfter = 901 }, "remainder 901"},
 		{"held twice", 3, true, nil, "held twice"},
 		{"payer short", 3, false, func(b any) { b.(*fsm.SettlementReceipt).Payer = "roof" }, "payer/roof is short of 198"},
 		{"released twice", 4, true, nil, "released twice"},
