@@ -67,8 +67,10 @@ func (b *Book) Consistent(l *Ledger) error {
 		return err
 	}
 	for _, f := range [...]struct{ figure, sum Amount }{
-		{b.facts.accrued, credits(l, Treasury)}, {b.facts.compensated, credits(l, Treasury)},
-		{b.facts.executed, credits(l, TreasuryReserved)}, {b.spent.total, b.facts.executed},
+		{b.facts.accrued, credits(l, Treasury)},
+		{b.facts.compensated, credits(l, Treasury)},
+		{b.facts.executed, credits(l, TreasuryReserved)},
+		{b.spent.total, b.facts.executed},
 	} {
 		if f.figure.Cmp(f.sum) > 0 {
 			return fmt.Errorf("a figure of the treasury is %v, more than the %v that ever moved", f.figure, f.sum)

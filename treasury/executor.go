@@ -50,8 +50,8 @@ func (b *Book) Tick(l *Ledger, c Clock, budget int) ([]Effect, int) {
 	return r.fx, used
 }
 
-// lookedPerItem is how many dependencies can be looked at in the time that an item
-// takes otherwise.
+// lookedPerItem is how many dependencies can be looked at, or votes forgotten, in the
+// time that an item takes otherwise.
 const lookedPerItem = 32
 
 // one does the next thing, if anything is due.

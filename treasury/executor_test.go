@@ -295,3 +295,31 @@ func TestFourEyesThenCap(t *testing.T) {
 	m.is("large", Executed)
 	m.sound()
 }
+
+// Votes that are forgotten count as work, so that many large houses cannot make one
+// Apply long.
+func TestForgottenVotesAreWork(t *testing.T) {
+	m := found(t, 1_000)
+	var members []Member
+	for i := range MaxMembers {
+		members = append(members, Member{fmt.Sprintf("p%03d", i), 1})
+	}
+	m.refused(m.b.SetHouse(House{"operators", members}), "accepted")
+	for _, name := range []string{"a", "b"} {
+		m.propose(name, pay(1))
+		m.open(name)
+		for i := range 128 { // not certain yet
+			d := m.get(name)
+			m.did(m.b.Vote(m.c, members[i].Principal, d.ID, d.Content, true))
+		}
+	}
+	m.c.Height += 10
+	m.b.Advance(10)
+	fx, used := m.b.Tick(m.l, m.c, 5)
+	m.did(fx, nil)
+	m.is("a", Rejected)
+	m.is("b", Voting)
+	if used != 5 {
+		t.Errorf("%d items for one with 128 votes", used)
+	}
+}

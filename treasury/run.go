@@ -7,7 +7,8 @@ type run struct {
 	l  *Ledger
 	c  Clock
 	fx []Effect
-	// looked counts the dependencies that were looked at, which is work too.
+	// looked counts the dependencies that were looked at and the votes that were
+	// forgotten, which is work too.
 	looked int
 }
 
@@ -43,7 +44,7 @@ func (r *run) end(d *Disbursement, to Status, action Action, by, why string, fac
 		next.Reserved = false
 	}
 	if d.Status == Voting {
-		r.b.forgetVotes(d.ID)
+		r.forgetVotes(d.ID)
 		next.roll = 0
 	}
 	r.step(&next, action, by, legs, facts...)

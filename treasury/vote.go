@@ -84,9 +84,12 @@ func (b *Book) Ballots(id ID) (out []Ballot) {
 	return out
 }
 
-func (b *Book) forgetVotes(id ID) {
-	for _, v := range b.Ballots(id) {
-		b.votes.Delete(voteKey(id, v.Principal))
+// forgetVotes is work, too: there may be as many votes as all houses have members.
+func (r *run) forgetVotes(id ID) {
+	ballots := r.b.Ballots(id)
+	r.looked += len(ballots)
+	for _, v := range ballots {
+		r.b.votes.Delete(voteKey(id, v.Principal))
 	}
 }
 
@@ -102,7 +105,7 @@ func (r *run) count(d *Disbursement) {
 		r.end(&failed, Cancelled, ActCount, "", EndError, append(tallyFacts(d.Tallies), failureFacts(failed.Failure)...)...)
 		return
 	}
-	r.b.forgetVotes(d.ID)
+	r.forgetVotes(d.ID)
 	next := *d
 	next.Status, next.Queued, next.roll = Queued, r.moment(), 0
 	next.Grace = r.b.height + r.b.epochs(r.b.params.GraceEpochs)
