@@ -115,12 +115,12 @@ func loadSnapshot(g *genesis.Signed, r io.Reader) (*Machine, snapshotHeader, err
 	return m, h, nil
 }
 
-// An OtherVersionError is about a file in a format that this program does not read,
-// which is no damage.
+// An OtherVersionError is about a file in a format that this program does not read, or
+// of rules that it does not follow, which is no damage.
 type OtherVersionError struct{ Found, Want string }
 
 func (e *OtherVersionError) Error() string {
-	return fmt.Sprintf("it was written by another version of this program: it begins with %q, this one reads %q", e.Found, e.Want)
+	return fmt.Sprintf("it was written by another version of this program: it is of %q, this one reads %q", e.Found, e.Want)
 }
 
 // maxMagic is as much as is looked at to tell what a file is.
@@ -150,7 +150,7 @@ func readSnapshotHeader(in *bufio.Reader, g *genesis.Signed) (snapshotHeader, er
 		return h, fmt.Errorf("snapshot header: %w", err)
 	}
 	if h.Rules != rulesNumber {
-		return h, fmt.Errorf("snapshot follows rules %d, this program knows %d", h.Rules, rulesNumber)
+		return h, &OtherVersionError{fmt.Sprintf("rules %d", h.Rules), fmt.Sprintf("rules %d", rulesNumber)}
 	}
 	if h.Cluster != g.Cluster {
 		return h, fmt.Errorf("snapshot is of cluster %x, genesis of %x", h.Cluster, g.Cluster)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -100,6 +101,15 @@ func TestSnapshotsOfOtherVersions(t *testing.T) {
 		if found, is := errors.AsType[*OtherVersionError](err); err == nil || is != other || is && found.Found+"\n" != start {
 			t.Errorf("%q: %v", start, err)
 		}
+	}
+	var b bytes.Buffer
+	b.WriteString(snapshotMagic)
+	if err := WriteBlock(&b, strict.Encode(snapshotHeader{Rules: rulesNumber - 1, Cluster: r.genesis.Cluster})); err != nil {
+		t.Fatal(err)
+	}
+	_, _, err := ReadSnapshot(r.genesis, &b)
+	if found, is := errors.AsType[*OtherVersionError](err); !is || found.Found != fmt.Sprintf("rules %d", rulesNumber-1) {
+		t.Errorf("of other rules: %v", err)
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 
 // rulesNumber says which rules of verification, parsing and transition this
 // state follows. A change of behaviour is a new number.
-const rulesNumber = 1
+const rulesNumber = 2
 
 // state is everything that decides what Apply does next. All of it is in the
 // state image, and copy costs next to nothing: the tables are copy-on-write.
