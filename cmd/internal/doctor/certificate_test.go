@@ -59,7 +59,7 @@ func TestCertificate(t *testing.T) {
 		"ended":              {-3 * day, 0, "node-b", private, false, Fail, "ended 3 days ago"},
 		"pins end soon":      {100 * day, -6*day - 12*time.Hour, "node-b", private, false, Warn, "its pins end in 11 h"},
 		"pins ended":         {100 * day, -8 * day, "node-b", private, false, Fail, "pins do not count"},
-		"pins of tomorrow":   {100 * day, day, "node-b", private, false, Fail, "pins do not count"},
+		"pins of tomorrow":   {100 * day, day, "node-b", private, false, Warn, "later than now"},
 		"signed by another":  {100 * day, 0, "node-b", stranger, false, Fail, "pins do not count"},
 		"pins of another":    {100 * day, 0, "node-c", private, false, Fail, "it shows pins of node-c"},
 		"pins of a stranger": {100 * day, 0, "node-x", private, false, Fail, "pins do not count"},

@@ -24,6 +24,7 @@ const (
 	clockFail    = 12 * time.Second // the committee's allowance
 	certWarn     = 14 * 24 * time.Hour
 	pinsWarn     = 24 * time.Hour
+	pinsAhead    = 10 * time.Minute // clocks may differ by so much
 	heardWarn    = 10 * time.Second
 )
 
@@ -98,6 +99,9 @@ func (e *examination) certificate(name string, v visitor) {
 		e.bad(Fail, check, "renew it; the node takes it up by itself", "ended %s ago", days(-left))
 	case left < certWarn:
 		e.bad(Warn, check, "renew it; a self-made one is renewed by the node itself while it runs", "ends in %s", days(left))
+	case time.UnixMilli(pins.IssuedAt).After(time.Now().Add(pinsAhead)):
+		e.bad(Warn, check, "look at the clocks of that machine and of this one", "its pins were signed at %s, later than now",
+			time.UnixMilli(pins.IssuedAt).UTC().Format(time.RFC3339))
 	case pinsLeft < pinsWarn:
 		e.bad(Warn, check, "look at that node's clock and log: pins are signed anew each day", "its pins end in %s", days(pinsLeft))
 	default:
