@@ -111,8 +111,8 @@ func (m *missing) check() error {
 	return m.match()
 }
 
-// match checks what the outcome chain does not bind: that the outcomes are those
-// of the command leaves, one for each, in order.
+// match checks that the outcomes are those of the command leaves, one for each, in
+// order.
 func (m *missing) match() error {
 	next, err := m.outcomes.records()
 	if err != nil {

@@ -181,10 +181,13 @@
 // entry's own leaves; every node cosigns it. Its receipt states them with the
 // chain over all outcomes:
 //
-//	chain = SHA-256(previous | identity 32 | code u16 | unconsumed u8 | fields)
+//	chain = SHA-256(previous | record)
+//	record = identity 32 | type u16 | ordinal u64 | entry u64 | leaf u64 | height u64 |
+//	         at u64 | unconsumed u8 | code u16 | fields | leaves of its receipts
 //
-// A count u16 stands before the fields, a length u16 before each name and value.
-// The fields of MalformedPayload are left out: they are a parser's words.
+// A count u16 stands before the fields and the leaves, u64 each, a length u16 before
+// each name and value. The fields of MalformedPayload are left out: they are a
+// parser's words.
 //
 // The chain includes the outcomes of the cut's own entry, size and root do not.
 // The state just before the first cut of an epoch is frozen, and the one before the

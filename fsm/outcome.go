@@ -30,26 +30,15 @@ type Outcome struct {
 	Unconsumed bool
 }
 
-// link extends the outcome chain. A malformed payload's words are left out:
-// they are the parser's, not a rule's.
+// link extends the outcome chain by the record, so that nothing of it is a peer's word
+// where it comes from one. A malformed payload's words are left out: they are the
+// parser's, not a rule's.
 func (o *Outcome) link(previous [32]byte) [32]byte {
-	b := cryptobyte.NewBuilder(make([]byte, 0, 192))
-	b.AddBytes(previous[:])
-	b.AddBytes(o.ID[:])
-	fields := o.Result
-	if o.Refusal == nil {
-		b.AddUint16(0)
-	} else {
-		n, _ := o.Refusal.Code.row()
-		b.AddUint16(uint16(n))
-		fields = o.Refusal.Fields
-		if o.Refusal.Code == MalformedPayload {
-			fields = nil
-		}
+	bound := *o
+	if o.Refusal != nil && o.Refusal.Code == MalformedPayload {
+		bound.Refusal = &Refusal{Code: MalformedPayload}
 	}
-	b.AddUint8(flag(o.Unconsumed))
-	addFields(b, fields)
-	return sha256.Sum256(b.BytesOrPanic())
+	return sha256.Sum256(bound.appendRecord(previous[:]))
 }
 
 func addFields(b *cryptobyte.Builder, fields []Field) {
@@ -91,8 +80,10 @@ func readFields(s *cryptobyte.String) ([]Field, bool) {
 }
 
 // Record encodes the outcome for the sequence of outcomes beside the journal.
-func (o *Outcome) Record() []byte {
-	b := cryptobyte.NewBuilder(make([]byte, 0, 160))
+func (o *Outcome) Record() []byte { return o.appendRecord(nil) }
+
+func (o *Outcome) appendRecord(before []byte) []byte {
+	b := cryptobyte.NewBuilder(append(make([]byte, 0, 192), before...))
 	b.AddBytes(o.ID[:])
 	b.AddUint16(uint16(o.Type))
 	for _, v := range []uint64{o.Ordinal, o.Entry, o.Leaf, o.Height, uint64(o.At)} {
