@@ -32,8 +32,9 @@
 //
 // # What is refused
 //
-// The whole file: if it is no XML, ends early, is no Atom feed, or has nothing that
-// can be used. A MeterReading whose type is not of energy (another uom, registers or
+// The whole file: if it is no XML, ends early, is no Atom feed, has nothing that can be
+// used, or has elements that lie too deep in each other, are too long or too many.
+// Entities that a document defines for itself are not known. A MeterReading whose type is not of energy (another uom, registers or
 // momentary values instead of what an interval counted) is only counted. A block
 // that no MeterReading claims, a MeterReading without a type, and a value without a
 // time, a length or a number are refused by line.

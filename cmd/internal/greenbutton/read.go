@@ -16,13 +16,16 @@ import (
 // Limits of a feed. They bound memory, not honest files.
 const (
 	maxEntries = 1 << 20
+	maxLinks   = 1 << 10              // of one entry
+	maxDepth   = 1 << 8               // of elements in each other
 	maxLength  = 400 * 24 * time.Hour // of one interval
 )
 
 // feed is one reading of one file.
 type feed struct {
 	*intervals.Collector
-	decoder  *xml.Decoder
+	text     *xml.Decoder // knows where in the file it is
+	decoder  *xml.Decoder // reads from it, within the limits
 	types    map[string]*readingType
 	readings []*meterReading
 	blocks   []block
@@ -31,11 +34,13 @@ type feed struct {
 
 // Read reads a whole file into the collector.
 func Read(input io.Reader, c *intervals.Collector) error {
-	buffered := bufio.NewReader(intervals.BoundedBytes(input))
+	pieces := c.Pieces(input)
+	buffered := bufio.NewReader(pieces)
 	if _, err := buffered.Peek(1); errors.Is(err, io.EOF) {
 		return errors.New("the file is empty: want an Atom feed")
 	}
-	f := &feed{Collector: c, decoder: xml.NewDecoder(buffered), types: map[string]*readingType{}}
+	f := &feed{Collector: c, text: xml.NewDecoder(buffered), types: map[string]*readingType{}}
+	f.decoder = xml.NewTokenDecoder(&tokens{text: f.text, pieces: pieces})
 	if err := f.root(); err != nil {
 		return err
 	}
@@ -65,7 +70,7 @@ func (f *feed) root() error {
 }
 
 func (f *feed) line() int {
-	line, _ := f.decoder.InputPos()
+	line, _ := f.text.InputPos()
 	return line
 }
 
@@ -121,7 +126,9 @@ func (f *feed) entry() error {
 			case "link":
 				var l link
 				err = f.decoder.DecodeElement(&l, &element)
-				links = append(links, l)
+				if links = append(links, l); len(links) > maxLinks {
+					return fmt.Errorf("line %d: more than the %d links that one entry may have", f.line(), maxLinks)
+				}
 			case "content":
 				content, err = f.content()
 			default:
@@ -272,8 +279,7 @@ func (f *feed) hand(b block, m *meterReading) error {
 	}
 	name := m.name(t.direction)
 	if t.unsuitable != "" {
-		f.Ignore(name, t.unsuitable, len(b.values))
-		return nil
+		return f.Ignore(name, t.unsuitable, len(b.values))
 	}
 	if _, err := intervals.MeterID(name); err != nil {
 		return f.Skip(b.line, "", err)

@@ -200,6 +200,12 @@ func TestReadRefuses(t *testing.T) {
 		"another encoding":       {strings.Replace(good, "UTF-8", "UTF-16", 1), "reading the XML"},
 		"no values":              {feedOf(metered("1", "a"), typed("a", wh)), "no value in the file"},
 		"no energy":              {replaced(good, "uom>72<", "uom>42<"), "no energy in the file: 01/1/import: uom 42"},
+		"elements too deep":      {"<feed>" + strings.Repeat("<a>", maxDepth), "line 1: elements lie more than 256 deep"},
+		"too deep in a value":    {"<feed><entry><content><IntervalBlock><IntervalReading>" + strings.Repeat("<a>", maxDepth), "elements lie more than 256 deep"},
+		"links without end":      {"<feed><entry>" + strings.Repeat("<link/>", maxLinks+1), "more than the 1024 links"},
+		"an endless text":        {"<feed><title>" + strings.Repeat("x", intervals.MaxLineBytes+8192), "an element is longer than"},
+		"an endless attribute":   {"<feed a='" + strings.Repeat("x", intervals.MaxLineBytes+8192), "an element is longer than"},
+		"an entity of its own":   {"<!DOCTYPE feed [<!ENTITY a \"aa\">]><feed>&a;</feed>", "invalid character entity &a;"},
 		"nothing claimed":        {feedOf(typed("a", wh), blocked("1", valued(0, "5", ""))), "no MeterReading of the feed claims"},
 	} {
 		if _, err := read(c.text, false); err == nil || !strings.Contains(err.Error(), c.want) {

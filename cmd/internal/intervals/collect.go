@@ -38,6 +38,9 @@ func (f *file) arrange(header []string, sample [][]string) (err error) {
 
 // record takes one record; number counts records from 0.
 func (f *file) record(line, number int, record []string) error {
+	if err := f.Record(line); err != nil {
+		return err
+	}
 	if len(record) != len(f.columns.header) {
 		return f.Skip(line, "", fmt.Errorf("%d fields where the header has %d", len(record), len(f.columns.header)))
 	}

@@ -3,7 +3,6 @@ package intervals
 import (
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"strings"
 )
@@ -18,6 +17,8 @@ type Collector struct {
 	meters  []*Channel // in the order of appearance
 	ignored map[string]int
 	rows    int
+	records int
+	read    int // bytes, of all parts of an archive
 	summary Summary
 }
 
@@ -30,6 +31,7 @@ type Channel struct {
 	taken     map[int64]bool
 	rows      []row
 	words     []string
+	numbers   map[string]uint16 // of the words
 }
 
 // Value is one interval value as a file has it.
@@ -56,11 +58,14 @@ func NewCollector(o Options) (*Collector, error) {
 // From names the part of an archive that the next lines are of.
 func (c *Collector) From(name string) { c.source = name }
 
-// Bounded refuses more bytes and longer lines than a file may have.
-func Bounded(input io.Reader) io.Reader { return &bounded{input: input, maxLine: MaxLineBytes} }
-
-// BoundedBytes refuses more bytes than a file may have; lines mean nothing in it.
-func BoundedBytes(input io.Reader) io.Reader { return &bounded{input: input, maxLine: MaxBytes} }
+// Record counts a record of the file, whether or not it has a value that can be
+// used: what is remembered of each would otherwise have no bound.
+func (c *Collector) Record(line int) error {
+	if c.records++; c.records > MaxRows {
+		return fmt.Errorf("line %d: more than the %d records that one file may have", line, MaxRows)
+	}
+	return nil
+}
 
 // Channel returns the meter of that name, a new one the first time, nil beyond
 // the limit of meters that was asked for.
@@ -134,28 +139,37 @@ func (c *Collector) Add(meter *Channel, v Value) error {
 // gives all further ones the last.
 func (m *Channel) word(text string) uint16 {
 	word := QualityWord(text)
-	for i, known := range m.words {
-		if known == word || i == math.MaxUint16 {
-			return uint16(i)
-		}
+	if number, known := m.numbers[word]; known {
+		return number
 	}
-	m.words = append(m.words, word)
-	return uint16(len(m.words) - 1)
+	if len(m.words) > math.MaxUint16 {
+		return math.MaxUint16
+	}
+	if m.numbers == nil {
+		m.numbers = map[string]uint16{}
+	}
+	number := uint16(len(m.words))
+	m.words, m.numbers[word] = append(m.words, word), number
+	return number
 }
 
 // Empty counts values that the file says it does not have.
 func (c *Collector) Empty(values int) { c.summary.Empty += values }
 
 // Ignore counts values of a channel that no energy register can count.
-func (c *Collector) Ignore(name, why string, values int) {
+func (c *Collector) Ignore(name, why string, values int) error {
 	key := name + "\x00" + why
 	at, known := c.ignored[key]
 	if !known {
+		if len(c.ignored) == MaxMeters {
+			return fmt.Errorf("more than the %d meters that one file may have, and none of them of energy", MaxMeters)
+		}
 		at = len(c.summary.Ignored)
 		c.ignored[key] = at
 		c.summary.Ignored = append(c.summary.Ignored, Ignored{Name: name, Why: why})
 	}
 	c.summary.Ignored[at].Values += values
+	return nil
 }
 
 // Skip counts a row that cannot be used, or ends the reading when it is strict.

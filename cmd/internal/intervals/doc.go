@@ -32,6 +32,9 @@
 //   - Each meter's points have strictly rising times, and points come in time
 //     order over all meters.
 //   - What a file says of a value's quality stays with the value ([QualityWord]).
+//   - Memory has a bound whatever a file is, and an archive no larger one than a file:
+//     bytes, records, meters and values are counted over all its parts, and no line,
+//     record or element is kept that is longer than [MaxLineBytes].
 //
 // # Local time and the change of clocks
 //

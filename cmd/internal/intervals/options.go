@@ -42,10 +42,10 @@ func (u Unit) shift() int {
 
 // Limits of what is read. They bound memory, not honest files.
 const (
-	MaxBytes      = 1 << 30 // of a file
-	MaxLineBytes  = 1 << 20 // of one line
+	MaxBytes      = 1 << 30 // of a file, or of all files in an archive
+	MaxLineBytes  = 1 << 20 // of one line, record or element
 	MaxMeters     = 100_000 // in one file
-	MaxRows       = 8 << 20 // interval values in one file
+	MaxRows       = 8 << 20 // interval values in one file, and records
 	MaxLineErrors = 1_000   // skipped rows that are named; more are only counted
 	MaxGaps       = 100     // of one meter that are named; more are only counted
 	MinInterval   = time.Second

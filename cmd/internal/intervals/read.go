@@ -40,7 +40,7 @@ func (c *Collector) CSV(input io.Reader) error {
 
 // read takes the header and all records.
 func (f *file) read(input io.Reader) error {
-	buffered := bufio.NewReader(Bounded(input))
+	buffered := bufio.NewReader(f.Records(input))
 	if mark, _ := buffered.Peek(3); bytes.Equal(mark, []byte("\xef\xbb\xbf")) {
 		_, _ = buffered.Discard(3) // These bytes were peeked at just now.
 	}
@@ -113,35 +113,4 @@ func next(records *csv.Reader) (record []string, line int, err error) {
 	}
 	line, _ = records.FieldPos(0)
 	return record, line, nil
-}
-
-// bounded refuses files and lines above their limits before a parser keeps
-// them in memory.
-type bounded struct {
-	input               io.Reader
-	read, line, maxLine int
-}
-
-func (b *bounded) Read(p []byte) (int, error) {
-	n, err := b.input.Read(p)
-	b.read += n
-	if b.read > MaxBytes {
-		return 0, fmt.Errorf("the file is larger than %d bytes", MaxBytes)
-	}
-	for rest := p[:n]; ; {
-		at := bytes.IndexByte(rest, '\n')
-		if at < 0 {
-			b.line += len(rest)
-			break
-		}
-		if b.line+at > b.maxLine {
-			b.line += at
-			break
-		}
-		b.line, rest = 0, rest[at+1:]
-	}
-	if b.line > b.maxLine {
-		return 0, fmt.Errorf("a line is longer than %d bytes", MaxLineBytes)
-	}
-	return n, err
 }

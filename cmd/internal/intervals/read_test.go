@@ -376,13 +376,72 @@ func TestLimitsAreReached(t *testing.T) {
 		t.Errorf("%d skipped, %d named: %v", summary.Skipped, len(summary.Errors), err)
 	}
 
-	// A gigabyte is not read here; the count starts shortly before it.
-	end := &bounded{input: strings.NewReader("12345\n"), read: MaxBytes - 5, maxLine: MaxLineBytes}
+	// A gigabyte is not read here; the count starts shortly before it, and goes on from
+	// one part of an archive to the next.
+	c := &Collector{read: MaxBytes - 10}
+	if n, err := c.Lines(strings.NewReader("12345")).Read(make([]byte, 9)); n != 5 || err != nil {
+		t.Errorf("below the limit of bytes: %d, %v", n, err)
+	}
+	end := c.Records(strings.NewReader("12345\n"))
 	if n, err := end.Read(make([]byte, 5)); n != 5 || err != nil {
 		t.Errorf("at the limit of bytes: %d, %v", n, err)
 	}
 	if _, err := end.Read(make([]byte, 5)); err == nil || !strings.Contains(err.Error(), "larger than") {
 		t.Errorf("above the limit of bytes: %v", err)
+	}
+}
+
+// TestRecordsAreCounted counts rows without a value too, whose times are remembered.
+func TestRecordsAreCounted(t *testing.T) {
+	c, err := NewCollector(Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.records = MaxRows - 1
+	text := "meter,time,kwh\na,2022-01-01 00:00Z,\n"
+	if err := c.CSV(strings.NewReader(text)); err != nil {
+		t.Errorf("the last record: %v", err)
+	}
+	if err := c.CSV(strings.NewReader(text)); err == nil || !strings.Contains(err.Error(), "line 2: more than the 8388608 records") {
+		t.Errorf("one record more: %v", err)
+	}
+	for i := range MaxMeters {
+		if err := c.Ignore(fmt.Sprint(i), "var", 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if c.Ignore("1", "var", 1) != nil || c.Ignore("more", "var", 1) == nil {
+		t.Error("the limit of channels without energy is not where it should be")
+	}
+}
+
+// TestRecordsOverLines lets a quoted field go over the ends of lines, up to the limit of
+// a record, however the file is read.
+func TestRecordsOverLines(t *testing.T) {
+	row := func(size int) string { return "\"a\"\"\",b\n\"" + strings.Repeat("x\n", size/2) + "\"\n1,2\n" }
+	for size, fits := range map[int]bool{MaxLineBytes - 4: true, MaxLineBytes + 2: false} {
+		for _, chunk := range []int{1, 7, 4096} {
+			c := &Collector{}
+			text := row(size) + "\"\n" // ends within quotes
+			_, err := io.CopyBuffer(io.Discard, struct{ io.Reader }{c.Records(strings.NewReader(text))}, make([]byte, chunk))
+			if (err == nil) != fits || !fits && !strings.Contains(err.Error(), "a record is longer than") {
+				t.Errorf("%d bytes read %d at a time: %v", size, chunk, err)
+			}
+		}
+	}
+}
+
+// TestManyQualityWords takes a file in which every value has another word: without an
+// index of words its time grows with the square of its rows.
+func TestManyQualityWords(t *testing.T) {
+	m := &Channel{}
+	for i := range 1 << 17 {
+		if got, want := m.word(fmt.Sprintf("w%d", i)), uint16(min(i, 1<<16-1)); got != want {
+			t.Fatalf("word %d has the number %d, want %d", i, got, want)
+		}
+	}
+	if m.word("W7") != 7 || len(m.words) != 1<<16 {
+		t.Errorf("a word that is known has the number %d, of %d", m.word("W7"), len(m.words))
 	}
 }
 

@@ -26,6 +26,9 @@ var (
 	localLayouts  = []string{"2006-01-02 15:04:05", "2006-01-02 15:04"}
 )
 
+// Plausible says whether a time lies in the years that a file may be of.
+func Plausible(at time.Time) bool { return at.Year() >= minYear && at.Year() <= maxYear }
+
 // ParseZone reads the name of a zone (Australia/Sydney), UTC, or a fixed
 // offset (+10:00).
 func ParseZone(text string) (*time.Location, error) {
@@ -79,7 +82,7 @@ func (c *clock) instant(text string) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if at.Year() < minYear || at.Year() > maxYear {
+	if !Plausible(at) {
 		return 0, fmt.Errorf("the year %d is not between %d and %d", at.Year(), minYear, maxYear)
 	}
 	if !local {

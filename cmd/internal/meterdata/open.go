@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path"
 	"strings"
@@ -42,26 +43,55 @@ func ParseFormat(text string) (Format, error) {
 
 // ReadFile reads a whole file.
 func ReadFile(name string, f Format, o intervals.Options) (intervals.File, error) {
+	if err := regular(name); err != nil {
+		return intervals.File{}, err
+	}
 	file, err := os.Open(name)
 	if err != nil {
 		return intervals.File{}, err
 	}
 	defer file.Close() //nolint:errcheck // it was only read
-	info, err := file.Stat()
-	if err != nil {
-		return intervals.File{}, err
-	}
-	if info.IsDir() {
-		return intervals.File{}, fmt.Errorf("%s is a directory", name)
-	}
 	c, err := intervals.NewCollector(o)
 	if err != nil {
 		return intervals.File{}, err
 	}
-	if err := readInto(c, file, info.Size(), f); err != nil {
+	if err := unchanged(file, func(size int64) error { return readInto(c, file, size, f) }); err != nil {
 		return intervals.File{}, err
 	}
 	return c.Finish()
+}
+
+// unchanged refuses what was read of a file that somebody writes to: it may end in the
+// middle of a number, or be half of one thing and half of another.
+func unchanged(file *os.File, read func(size int64) error) error {
+	before, err := file.Stat()
+	if err != nil {
+		return err
+	}
+	reading := read(before.Size())
+	after, err := file.Stat()
+	switch {
+	case err != nil:
+		return err
+	case after.Size() != before.Size() || !after.ModTime().Equal(before.ModTime()):
+		return errors.New("the file was changed while it was read: try again when it is whole")
+	}
+	return reading
+}
+
+// regular refuses what is no file in the usual sense. It asks before the file is
+// opened, which waits for ever where there is a pipe that nobody writes to.
+func regular(name string) error {
+	info, err := os.Stat(name)
+	switch {
+	case err != nil:
+		return err
+	case info.IsDir():
+		return fmt.Errorf("%s is a directory", name)
+	case !info.Mode().IsRegular():
+		return fmt.Errorf("%s is a pipe or a device: import a file, which can be read again", name)
+	}
+	return nil
 }
 
 // readInto reads a file, or each file in it if it is an archive.
@@ -70,7 +100,9 @@ func readInto(c *intervals.Collector, file io.ReaderAt, size int64, f Format) er
 	if n, _ := file.ReadAt(magic, 0); !bytes.Equal(magic[:n], zipMagic) {
 		return readPart(c, io.NewSectionReader(file, 0, size), f)
 	}
-	archive, err := zip.NewReader(file, size)
+	listed := &listing{file: file, left: maxListing}
+	archive, err := zip.NewReader(listed, size)
+	listed.left = math.MaxInt64 // The list is read; its files have limits of their own.
 	if err != nil {
 		return fmt.Errorf("reading the archive: %w", err)
 	}
@@ -95,6 +127,26 @@ func readInto(c *intervals.Collector, file io.ReaderAt, size int64, f Format) er
 		}
 	}
 	return nil
+}
+
+// maxListing bounds the list of files at the end of an archive, each of which takes
+// many times its bytes in memory.
+const maxListing = 16 << 20
+
+// listing is an archive of which only so much may be read.
+type listing struct {
+	file io.ReaderAt
+	left int64
+}
+
+// ReadAt is of [io.ReaderAt].
+func (l *listing) ReadAt(p []byte, at int64) (int, error) {
+	if l.left < int64(len(p)) {
+		return 0, fmt.Errorf("its list of files is longer than %d bytes", maxListing)
+	}
+	n, err := l.file.ReadAt(p, at)
+	l.left -= int64(n)
+	return n, err
 }
 
 var zipMagic = []byte("PK\x03\x04")

@@ -77,6 +77,10 @@ func TestReadFileRefuses(t *testing.T) {
 	for range MaxParts + 1 {
 		many = append(many, "a", "")
 	}
+	var lengthy []string
+	for range maxListing/(1<<15) + 1 {
+		lengthy = append(lengthy, strings.Repeat("a", 1<<15), "")
+	}
 	for name, c := range map[string]struct{ file, want string }{
 		"no file":              {filepath.Join(t.TempDir(), "none"), "no such file"},
 		"a directory":          {t.TempDir(), "is a directory"},
@@ -84,6 +88,8 @@ func TestReadFileRefuses(t *testing.T) {
 		"a broken archive":     {written(t, string(data[:len(data)-30])), "reading the archive"},
 		"a broken part":        {written(t, string(data[:40])+"\xff\xff"+string(data[42:])), "a in the archive: "},
 		"a part that is none":  {packed(t, "a", nemDay("20240101", "1,2,3,4"), "readme.txt", "hello"), `readme.txt in the archive: line 1: the file begins with "hello"`},
+		"a device":             {os.DevNull, "is a pipe or a device"},
+		"a list without end":   {packed(t, lengthy...), "its list of files is longer than 16777216 bytes"},
 		"more parts than many": {packed(t, many...), "more than the 10000 files"},
 	} {
 		if _, err := ReadFile(c.file, NEM12, intervals.Options{}); err == nil || !strings.Contains(err.Error(), c.want) {
@@ -98,5 +104,26 @@ func TestReadFileRefuses(t *testing.T) {
 	}
 	if _, err := ParseFormat("pdf"); err == nil || !strings.Contains(err.Error(), Formats) {
 		t.Error(err)
+	}
+}
+
+func TestChangedWhileRead(t *testing.T) {
+	name := written(t, "time,B\n2024-01-01T00:00:00Z,1")
+	file, err := os.Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close() //nolint:errcheck // it was only read
+	if err := unchanged(file, func(int64) error { return nil }); err != nil {
+		t.Errorf("a file at rest: %v", err)
+	}
+	err = unchanged(file, func(size int64) error {
+		if size != 29 {
+			t.Errorf("read %d bytes", size)
+		}
+		return os.WriteFile(name, []byte("time,B\n2024-01-01T00:00:00Z,12"), 0o600)
+	})
+	if err == nil || !strings.Contains(err.Error(), "changed while it was read") {
+		t.Errorf("a file that grows: %v", err)
 	}
 }

@@ -122,7 +122,7 @@ func (d *day) read(fields []string, minutes int) error {
 		return errors.New("a 300 record without a date")
 	}
 	var err error
-	if d.start, err = time.ParseInLocation("20060102", fields[1], market); err != nil || d.start.Year() < 1970 {
+	if d.start, err = time.ParseInLocation("20060102", fields[1], market); err != nil || !intervals.Plausible(d.start) {
 		return fmt.Errorf("the date %.20q: want one such as 20040201", fields[1])
 	}
 	rest, want := fields[2:], minutesOfDay/minutes
@@ -208,6 +208,12 @@ func (d *day) apply(fields []string) error {
 	return nil
 }
 
+// calendarDay is a day of a channel, by the unix ms of its midnight.
+type calendarDay struct {
+	channel  string
+	midnight int64
+}
+
 // finishDay hands the values of a day on, once all about it was read.
 func (f *file) finishDay() error {
 	d, c := f.day, f.channel
@@ -218,7 +224,10 @@ func (f *file) finishDay() error {
 	if d.wrong == nil && (d.varies || d.covered > 0) && d.covered != len(d.values) {
 		d.wrong = fmt.Errorf("its 400 records cover %d of %d intervals", d.covered, len(d.values))
 	}
-	if key := c.name + d.start.Format(" 20060102"); d.wrong == nil {
+	if err := f.Record(d.line); err != nil {
+		return err
+	}
+	if key := (calendarDay{c.name, d.start.UnixMilli()}); d.wrong == nil {
 		if first := f.days[key]; first > 0 {
 			d.wrong = fmt.Errorf("the channel has this day in line %d already", first)
 		} else {
@@ -229,8 +238,7 @@ func (f *file) finishDay() error {
 		return f.Skip(d.line, c.name, d.wrong)
 	}
 	if c.ignored != "" {
-		f.Ignore(c.name, c.ignored, len(d.values))
-		return nil
+		return f.Ignore(c.name, c.ignored, len(d.values))
 	}
 	return f.hand(d)
 }

@@ -35,7 +35,7 @@
 //
 // The whole file: if it does not begin with a 100 record of NEM12 or NEM13, or does
 // not end with a 900 record, or has nothing that can be used. A record: if its
-// fields are not what it says, if a day has another number of values than its
+// fields are not what it says, if its date is not one of 1970 to 2200, if a day has another number of values than its
 // channel's minutes make, if its 400 records leave a gap, overlap or reach beyond the
 // day, or if its channel has that day already. What hangs on a refused record is
 // refused with it. Empty lines, empty fields at the end of a line and missing

@@ -54,8 +54,7 @@ func (f *file) quantity(fields []string) error {
 		return f.Skip(f.line, "", err)
 	}
 	if ignored != "" {
-		f.Ignore(name, ignored, 1)
-		return nil
+		return f.Ignore(name, ignored, 1)
 	}
 	quality := qualityOf(fields[atMethod], fields[atReason])
 	if quality == "" {
@@ -77,7 +76,7 @@ func (f *file) quantity(fields []string) error {
 // readTime reads the time of a read, or its date alone.
 func readTime(text string) (time.Time, error) {
 	for _, layout := range []string{"20060102150405", "200601021504", "20060102"} {
-		if at, err := time.ParseInLocation(layout, text, market); err == nil && at.Year() >= 1970 {
+		if at, err := time.ParseInLocation(layout, text, market); err == nil && intervals.Plausible(at) {
 			return at, nil
 		}
 	}

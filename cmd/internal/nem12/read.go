@@ -20,14 +20,14 @@ type file struct {
 	ended   int      // line of the last 900 record
 	channel *channel // of the last 200 record; nil before the first
 	day     *day     // of the last 300 record, until its 400 records are read
-	days    map[string]int
+	days    map[calendarDay]int
 	read    map[string]string // the newest register of a meter of NEM13, as written
 }
 
 // Read reads a whole file into the collector.
 func Read(input io.Reader, c *intervals.Collector) error {
-	f := &file{Collector: c, days: map[string]int{}, read: map[string]string{}}
-	lines := bufio.NewScanner(intervals.Bounded(input))
+	f := &file{Collector: c, days: map[calendarDay]int{}, read: map[string]string{}}
+	lines := bufio.NewScanner(c.Lines(input))
 	lines.Buffer(nil, intervals.MaxLineBytes+1)
 	for lines.Scan() {
 		f.line++

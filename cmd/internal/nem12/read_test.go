@@ -238,6 +238,7 @@ func TestReadRefuses(t *testing.T) {
 		"a cut line":                 {(head + good)[:60], "cut short"},
 		"a header within":            {head + good + head + good + end, "line 4: a second 100 record"},
 		"data behind the end":        {head + good + end + good + end, "line 5: a record behind the 900 record of line 4"},
+		"a date beyond any meter":    {head + e1 + day300("22010101", 48, "A", "1") + "\n" + end, `the date "22010101"`},
 		"nothing in it":              {head + end, "no value"},
 		"a channel without a day":    {head + e1 + end, "no value"},
 		"no energy":                  {head + "200,N1,Q1,,Q1,,,kVArh,30\n" + day300("20040201", 48, "A") + "\n" + end, "no energy in the file: N1/Q1: kVArh"},
