@@ -30,10 +30,15 @@ public.
    tallyvault audit --genesis genesis.json --journal /var/lib/tallyvault/journal
    tallyvault audit --genesis genesis.json --journal https://a.example:8443 --key auditor.key
 
-Exit status 0 says that all agrees, 1 that something does not.`,
+A copy needs the file checkpoint of the node's directory beside it, or --checkpoint
+names one, best from another node: without one, leaves that were left out at the end or
+put in another order are not noticed. --no-checkpoint does without, and says so.
+
+Exit status 0 says that all agrees, 1 that something does not or was not compared.`,
 		Flags: append([]cli.Flag{
 			&cli.StringFlag{Name: "journal", Usage: "journal `DIR|URL`"},
 			&cli.StringFlag{Name: "checkpoint", Usage: "checkpoint `FILE` that the journal must agree with (default: the one beside the journal)"},
+			&cli.BoolFlag{Name: "no-checkpoint", Usage: "be content with a directory's journal that is compared with no checkpoint"},
 			keyFlag("whoever reads from a URL"), jsonFlag(),
 			&cli.IntFlag{Name: "workers", Usage: "how many cores verify signatures (default: all)"},
 		}, clusterFlags()...),
@@ -70,12 +75,14 @@ func runAudit(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	// Leaves that no signature binds are nobody's in particular.
+	unbound := report.Checkpoint.Size == 0 && !c.Bool("no-checkpoint")
 	if c.Bool("json") {
-		err = printJSON(c, summaryOf(report))
+		err = printJSON(c, summaryOf(report, unbound))
 	} else {
-		err = printf(c, "%s", auditWords(report))
+		err = printf(c, "%s", auditWords(report, unbound))
 	}
-	if err == nil && !report.Clean() {
+	if err == nil && (!report.Clean() || unbound) {
 		if unfinished(config, report) {
 			tell(c, "The directory holds less than its node has published. If the node runs or was killed, that is no\ndamage: start it, and audit it by its URL, or again after it was stopped in order.\n")
 		}
@@ -189,9 +196,9 @@ type auditMismatch struct {
 	What string `json:"what"`
 }
 
-func summaryOf(r audit.Report) auditSummary {
+func summaryOf(r audit.Report, unbound bool) auditSummary {
 	s := auditSummary{
-		Clean: r.Clean(), Leaves: r.Leaves, Entries: r.Entries, Commands: r.Commands, Receipts: r.Receipts, Cuts: r.Cuts,
+		Clean: r.Clean() && !unbound, Leaves: r.Leaves, Entries: r.Entries, Commands: r.Commands, Receipts: r.Receipts, Cuts: r.Cuts,
 		Root: r.Root.String(), Digest: hex.EncodeToString(r.Digest[:]), Height: r.Height, Conserved: r.Conserved,
 		Checkpoint: r.Checkpoint.Size, CosignedBy: append([]string{}, r.Cosigners...), Alarms: append([]string{}, r.Alarms...),
 		Balances: map[string]string{},
@@ -215,22 +222,30 @@ func balance(b audit.Balance) string {
 	return b.Amount.String()
 }
 
-func auditWords(r audit.Report) string {
+func auditWords(r audit.Report, unbound bool) string {
 	var b strings.Builder
 	if m := r.FirstMismatch; m != nil {
 		fmt.Fprintf(&b, "NOT CLEAN: %s\n", m)
 		fmt.Fprintf(&b, "Up to there %d leaves agree.\n", r.Leaves)
 		return b.String()
 	}
-	if !r.Conserved {
+	switch {
+	case !r.Conserved:
 		b.WriteString("NOT CLEAN: debits and credits differ\n")
-	} else {
+	case unbound:
+		b.WriteString("NOT SHOWN: every leaf is what re-running from the genesis gives, but there is no checkpoint to compare with:\n" +
+			"leaves may have been left out or put in another order. Give --checkpoint FILE, best from another node\n" +
+			"(its API serves /checkpoint), or put the node's file checkpoint beside the journal.\n")
+	default:
 		b.WriteString("clean: every leaf is what re-running from the genesis gives\n")
 	}
 	fmt.Fprintf(&b, "%d leaves of %d entries: %d commands, %d receipts, %d cuts, up to height %d\n",
 		r.Leaves, r.Entries, r.Commands, r.Receipts, r.Cuts, r.Height)
 	if r.Checkpoint.Size > 0 {
 		fmt.Fprintf(&b, "agrees with the checkpoint of %d leaves, cosigned by %s\n", r.Checkpoint.Size, strings.Join(r.Cosigners, ", "))
+		if behind := r.Leaves - r.Checkpoint.Size; behind > 0 {
+			fmt.Fprintf(&b, "the last %d leaves are behind it: no cosignature covers them yet\n", behind)
+		}
 	} else {
 		b.WriteString("no checkpoint was compared: that this is the committee's journal is not shown\n")
 	}
