@@ -15,6 +15,8 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/tallyvault/tallyvault/cmd/internal/keyfile"
+	"github.com/tallyvault/tallyvault/cmd/internal/smallfile"
+	"github.com/tallyvault/tallyvault/fsm/envelope"
 	"github.com/tallyvault/tallyvault/fsm/genesis"
 	"github.com/tallyvault/tallyvault/transport/client"
 )
@@ -133,7 +135,7 @@ func readGenesis(c *cli.Context) (*genesis.Signed, error) {
 }
 
 func readGenesisFile(path string) (*genesis.Signed, error) {
-	data, err := os.ReadFile(path)
+	data, err := smallfile.Read(path, envelope.MaxJSON)
 	if err != nil {
 		return nil, fmt.Errorf("reading the genesis: %w", err)
 	}

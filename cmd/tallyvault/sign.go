@@ -2,8 +2,6 @@ package main
 
 import (
 	"fmt"
-	"io"
-	"os"
 	"time"
 
 	"github.com/cloudflare/circl/sign/ed25519"
@@ -66,21 +64,9 @@ func sign(c *cli.Context) error {
 
 // readCommand reads a draft or an envelope from a file or standard input.
 func readCommand(c *cli.Context, path string) (envelope.Envelope, error) {
-	in := c.App.Reader
-	if path != "-" {
-		file, err := os.Open(path)
-		if err != nil {
-			return envelope.Envelope{}, fmt.Errorf("reading a command: %w", err)
-		}
-		defer file.Close() // it was only read
-		in = file
-	}
-	data, err := io.ReadAll(io.LimitReader(in, maxCommandFile+1))
+	data, err := readFileOrInput(c, path, maxCommandFile)
 	if err != nil {
 		return envelope.Envelope{}, fmt.Errorf("reading a command: %w", err)
-	}
-	if len(data) > maxCommandFile {
-		return envelope.Envelope{}, fmt.Errorf("%s is larger than the %d bytes that a command can have", path, maxCommandFile)
 	}
 	e, err := compose.Read(data)
 	if err != nil {

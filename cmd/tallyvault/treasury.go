@@ -106,7 +106,7 @@ func withBody(c *cli.Context, n int, use func(fsm.DisbursementBody) error) error
 	if err := arguments(c, n, n); err != nil {
 		return err
 	}
-	text, err := readFileOrInput(c, c.Args().Get(n-1))
+	text, err := readFileOrInput(c, c.Args().Get(n-1), maxBodyFile)
 	if err != nil {
 		return err
 	}

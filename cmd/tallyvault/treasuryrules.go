@@ -72,7 +72,7 @@ func setRules(c *cli.Context) error {
 }
 
 func readRules(c *cli.Context, path string) (rules genesis.Treasury, err error) {
-	text, err := readFileOrInput(c, path)
+	text, err := readFileOrInput(c, path, maxBodyFile)
 	if err != nil {
 		return rules, err
 	}

@@ -3,13 +3,12 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
-	"os"
 	"time"
 
 	"github.com/urfave/cli/v2"
 
 	"github.com/tallyvault/tallyvault/cmd/internal/compose"
+	"github.com/tallyvault/tallyvault/cmd/internal/smallfile"
 	"github.com/tallyvault/tallyvault/cmd/internal/words"
 	"github.com/tallyvault/tallyvault/fsm"
 	"github.com/tallyvault/tallyvault/fsm/envelope"
@@ -110,21 +109,12 @@ func idArgument(c *cli.Context) (id [32]byte, err error) {
 // maxBodyFile is more than any disbursement takes.
 const maxBodyFile = 64 << 10
 
-func readFileOrInput(c *cli.Context, path string) ([]byte, error) {
-	in := c.App.Reader
-	if path != "-" {
-		file, err := os.Open(path)
-		if err != nil {
-			return nil, err
-		}
-		defer file.Close() // nothing is written to it
-		in = file
+// readFileOrInput reads a file, or standard input where the path is a dash.
+func readFileOrInput(c *cli.Context, path string, most int) ([]byte, error) {
+	if path == "-" {
+		return smallfile.From(c.App.Reader, "standard input", most)
 	}
-	text, err := io.ReadAll(io.LimitReader(in, maxBodyFile+1))
-	if err == nil && len(text) > maxBodyFile {
-		err = fmt.Errorf("%s is larger than %d bytes", path, maxBodyFile)
-	}
-	return text, err
+	return smallfile.Read(path, most)
 }
 
 // treasuryVote shows what the vote is about before it asks. The content is worked out

@@ -11,6 +11,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/tallyvault/tallyvault/cmd/internal/evidence"
+	"github.com/tallyvault/tallyvault/cmd/internal/smallfile"
 	"github.com/tallyvault/tallyvault/cmd/internal/words"
 	"github.com/tallyvault/tallyvault/fsm/envelope"
 	"github.com/tallyvault/tallyvault/fsm/proof"
@@ -133,14 +134,7 @@ func basisOf(c *cli.Context) (evidence.Basis, error) {
 }
 
 func readEvidence(path string) ([]byte, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if info.Size() > maxEvidence {
-		return nil, fmt.Errorf("%s has %d bytes, more than the %d that such a file can have", path, info.Size(), maxEvidence)
-	}
-	return os.ReadFile(path)
+	return smallfile.Read(path, maxEvidence)
 }
 
 // filesOf puts the files of a directory that end in suffix in its place.

@@ -4,11 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 
 	"github.com/cloudflare/circl/sign/ed25519"
 
+	"github.com/tallyvault/tallyvault/cmd/internal/smallfile"
 	"github.com/tallyvault/tallyvault/fsm"
 	"github.com/tallyvault/tallyvault/fsm/envelope"
 	"github.com/tallyvault/tallyvault/fsm/genesis"
@@ -19,7 +19,7 @@ import (
 // same, and path may then be empty. A node of genesis has none. It comes before Adopt.
 func (d *Dir) AdoptJoin(path string) error {
 	own := filepath.Join(d.Path, joinFile)
-	kept, err := os.ReadFile(own)
+	kept, err := smallfile.Read(own, envelope.MaxJSON)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("reading the directory's replace_node command: %w", err)
 	}
@@ -29,7 +29,7 @@ func (d *Dir) AdoptJoin(path string) error {
 		}
 		return d.takeJoin(own, kept)
 	}
-	given, err := os.ReadFile(path)
+	given, err := smallfile.Read(path, envelope.MaxJSON)
 	if err != nil {
 		return fmt.Errorf("reading the replace_node command: %w", err)
 	}

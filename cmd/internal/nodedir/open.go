@@ -8,7 +8,9 @@ import (
 	"path/filepath"
 
 	"github.com/tallyvault/tallyvault/cmd/internal/keyfile"
+	"github.com/tallyvault/tallyvault/cmd/internal/smallfile"
 	"github.com/tallyvault/tallyvault/fsm"
+	"github.com/tallyvault/tallyvault/fsm/envelope"
 	"github.com/tallyvault/tallyvault/fsm/genesis"
 )
 
@@ -55,14 +57,7 @@ func Open(path string, ask func(prompt string) (string, error)) (*Dir, error) {
 
 // ReadStatement reads a node statement (node.json) and verifies it.
 func ReadStatement(path string) (genesis.Node, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return genesis.Node{}, err
-	}
-	if info.Size() > maxStatement {
-		return genesis.Node{}, fmt.Errorf("%s has %d bytes, want at most %d", path, info.Size(), maxStatement)
-	}
-	data, err := os.ReadFile(path)
+	data, err := smallfile.Read(path, maxStatement)
 	if err != nil {
 		return genesis.Node{}, err
 	}
@@ -76,7 +71,7 @@ func ReadStatement(path string) (genesis.Node, error) {
 // Genesis is the genesis this directory belongs to, nil before the first start.
 func (d *Dir) Genesis() (*genesis.Signed, error) {
 	path := filepath.Join(d.Path, genesisFile)
-	data, err := os.ReadFile(path)
+	data, err := smallfile.Read(path, envelope.MaxJSON)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

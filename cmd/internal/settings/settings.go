@@ -3,9 +3,10 @@ package settings
 import (
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/tallyvault/tallyvault/cmd/internal/smallfile"
 )
 
 // maxSize bounds a configuration file.
@@ -21,7 +22,7 @@ type Setting struct {
 
 // ReadFile reads a configuration file.
 func ReadFile(path string) ([]Setting, error) {
-	text, err := os.ReadFile(path)
+	text, err := smallfile.Read(path, maxSize)
 	if err != nil {
 		return nil, fmt.Errorf("reading the configuration: %w", err)
 	}

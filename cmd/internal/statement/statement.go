@@ -22,11 +22,11 @@ package statement
 import (
 	"errors"
 	"fmt"
-	"os"
 
 	"github.com/cloudflare/circl/sign/ed25519"
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/tallyvault/tallyvault/cmd/internal/smallfile"
 	"github.com/tallyvault/tallyvault/fsm/envelope"
 	"github.com/tallyvault/tallyvault/fsm/genesis"
 	"github.com/tallyvault/tallyvault/fsm/strict"
@@ -77,7 +77,7 @@ func Parse(data []byte) (Statement, error) {
 
 // ReadFile reads the statement in a file.
 func ReadFile(path string) (Statement, error) {
-	data, err := os.ReadFile(path)
+	data, err := smallfile.Read(path, maxSize)
 	if err != nil {
 		return Statement{}, fmt.Errorf("reading a statement: %w", err)
 	}
