@@ -132,7 +132,7 @@ func signAttestation(ctx context.Context, c *cli.Context, node *client.Client, k
 		return e, err
 	}
 	tell(c, "%s\n%s", readingTable(list), said)
-	if err := confirm(c, "Sign and send this?", false); err != nil {
+	if err := confirm(c, "Sign and send this?"); err != nil {
 		return e, err
 	}
 	return compose.Sign(e, key.Ed25519())

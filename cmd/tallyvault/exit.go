@@ -59,7 +59,9 @@ func report(err error, stderr io.Writer) int {
 		return int(status)
 	}
 	// There is nobody to tell that telling failed.
-	say := func(format string, args ...any) { _, _ = fmt.Fprintf(stderr, format, args...) }
+	say := func(format string, args ...any) {
+		_, _ = io.WriteString(stderr, words.Shown(fmt.Sprintf(format, args...)))
+	}
 	if wrong, ok := errors.AsType[*usageError](err); ok {
 		say("tallyvault: %s\n", err)
 		if wrong.command != "" {

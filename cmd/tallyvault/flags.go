@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 
 	"github.com/tallyvault/tallyvault/cmd/internal/keyfile"
 	"github.com/tallyvault/tallyvault/cmd/internal/smallfile"
+	"github.com/tallyvault/tallyvault/cmd/internal/words"
 	"github.com/tallyvault/tallyvault/fsm/envelope"
 	"github.com/tallyvault/tallyvault/fsm/genesis"
 	"github.com/tallyvault/tallyvault/transport/client"
@@ -172,12 +174,12 @@ func readKey(c *cli.Context, path string) (keyfile.Key, error) {
 
 // confirm asks a person. Where standard input carried the thing to be decided,
 // the terminal itself is asked.
-func confirm(c *cli.Context, question string, inputTaken bool) error {
+func confirm(c *cli.Context, question string) error {
 	if c.Bool("yes") {
 		return nil
 	}
 	in := c.App.Reader
-	if inputTaken {
+	if slices.Contains(c.Args().Slice(), "-") {
 		terminal, err := os.Open("/dev/tty")
 		if err != nil {
 			return advise(fmt.Errorf("standard input is taken and there is no terminal to ask at: %w", err), "Read it from a file, or add --yes after reading it yourself.")
@@ -209,12 +211,17 @@ func confirm(c *cli.Context, question string, inputTaken bool) error {
 
 // tell writes words for people. There is nobody to tell that telling failed.
 func tell(c *cli.Context, format string, args ...any) {
-	_, _ = fmt.Fprintf(c.App.ErrWriter, format, args...)
+	_, _ = io.WriteString(c.App.ErrWriter, words.Shown(fmt.Sprintf(format, args...)))
 }
 
-// printf writes a result.
+// printf writes a result in words, or a line of JSON, which both stay what they are.
 func printf(c *cli.Context, format string, args ...any) error {
-	if _, err := fmt.Fprintf(c.App.Writer, format, args...); err != nil {
+	return steer(c, words.Shown(fmt.Sprintf(format, args...)))
+}
+
+// steer writes a result that may steer the terminal.
+func steer(c *cli.Context, text string) error {
+	if _, err := io.WriteString(c.App.Writer, text); err != nil {
 		return fmt.Errorf("writing the result: %w", err)
 	}
 	return nil

@@ -58,7 +58,7 @@ func genesisSign(c *cli.Context) error {
 		return err
 	}
 	tell(c, "%s\n", s.Words())
-	if err := confirm(c, fmt.Sprintf("Is the short hash %s the one that the others have, and do you agree to all of it?", s.ShortHash()), false); err != nil {
+	if err := confirm(c, fmt.Sprintf("Is the short hash %s the one that the others have, and do you agree to all of it?", s.ShortHash())); err != nil {
 		return err
 	}
 	text := append(signed.Envelope.JSON(), '\n')

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -50,7 +51,7 @@ func readIntervals(c *cli.Context, path string, limit intervals.Limit) (interval
 	}
 	file, err := meterdata.ReadFile(path, format, options)
 	if err != nil {
-		if file.Summary.Skipped > 1 { // The error names the first.
+		if s := file.Summary; s.Skipped > 1 || s.Skipped == 1 && !errors.Is(err, s.Errors[0]) { // Some errors name the first.
 			tellProblems(c, file.Summary)
 		}
 		return file, fmt.Errorf("%s: %w", path, err)

@@ -83,6 +83,9 @@ func keyNew(c *cli.Context) error {
 	}
 	private := c.String("out")
 	public := strings.TrimSuffix(private, filepath.Ext(private)) + ".json"
+	if public == private {
+		return usage("--out %s is where the public statement goes: name the private key otherwise, such as %s", private, strings.TrimSuffix(private, ".json")+".key")
+	}
 	if _, err := os.Lstat(public); err == nil {
 		return advise(fmt.Errorf("%s exists already and is not overwritten", public), "Name another file with --out.")
 	}

@@ -56,7 +56,7 @@ func sign(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	if e, err = signAfterAsking(c, e, g, c.Args().First() == "-"); err != nil {
+	if e, err = signAfterAsking(c, e, g); err != nil {
 		return err
 	}
 	return deliver(c, append(e.JSON(), '\n'))
@@ -76,7 +76,7 @@ func readCommand(c *cli.Context, path string) (envelope.Envelope, error) {
 }
 
 // signAfterAsking shows a command, asks, and adds the signatures of --key.
-func signAfterAsking(c *cli.Context, e envelope.Envelope, g *genesis.Signed, inputTaken bool) (envelope.Envelope, error) {
+func signAfterAsking(c *cli.Context, e envelope.Envelope, g *genesis.Signed) (envelope.Envelope, error) {
 	said, err := words.Reader{Genesis: g, Now: time.Now()}.Command(e)
 	if err != nil {
 		return e, err
@@ -99,7 +99,7 @@ func signAfterAsking(c *cli.Context, e envelope.Envelope, g *genesis.Signed, inp
 		return e, err
 	}
 	tell(c, "%s%s", said, who)
-	return signed, confirm(c, "Sign this?", inputTaken)
+	return signed, confirm(c, "Sign this?")
 }
 
 // isFor refuses a command of another cluster than the given genesis.

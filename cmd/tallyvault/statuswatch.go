@@ -10,6 +10,8 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/term"
+
+	"github.com/tallyvault/tallyvault/cmd/internal/words"
 )
 
 // Steps of a terminal's cursor: to the upper left, clearing what is to the right of it
@@ -62,11 +64,11 @@ func (a *statusAsking) draw(out clusterStatus, first bool) error {
 	}
 	footer := fmt.Sprintf("every %s, last %s; end with Ctrl-C", a.c.Duration("every"), now.UTC().Format("15:04:05 UTC"))
 	if first {
-		if err := printf(a.c, "%s%s", toTop, clearBelow); err != nil {
+		if err := steer(a.c, toTop+clearBelow); err != nil {
 			return err
 		}
 	}
-	return printf(a.c, "%s", frame(text+"\n"+footer, width, height))
+	return steer(a.c, frame(words.Shown(text+"\n"+footer), width, height))
 }
 
 func terminalSize(out any) (width, height int, err error) {

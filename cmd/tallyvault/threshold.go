@@ -83,7 +83,7 @@ func propose(c *cli.Context, name string, build func(h fsm.ThresholdHeader) (any
 	if c.Bool("check") || c.Bool("dry-run") || !c.IsSet("key") {
 		return looked(c, e, g)
 	}
-	if e, err = signAfterAsking(c, e, g, false); err != nil {
+	if e, err = signAfterAsking(c, e, g); err != nil {
 		return err
 	}
 	if !c.Bool("submit") || c.IsSet("out") {

@@ -71,7 +71,7 @@ func singleWith(c *cli.Context, name string, build func(ctx context.Context, nod
 		return err
 	}
 	tell(c, "%s", said)
-	if err := confirm(c, "Sign and send this?", false); err != nil {
+	if err := confirm(c, "Sign and send this?"); err != nil {
 		return err
 	}
 	if e, err = compose.Sign(e, key.Ed25519()); err != nil {

@@ -33,6 +33,9 @@ type columns struct {
 // arrange decides what is where. sample holds the first records, from which a
 // wide file's columns of numbers are told.
 func arrange(o Options, header []string, sample [][]string) (columns, error) {
+	if err := parted(header); err != nil {
+		return columns{}, err
+	}
 	for i, name := range header {
 		if name != "" && slices.Contains(header[:i], name) {
 			return columns{}, fmt.Errorf("the header names the column %q twice", name)
@@ -43,6 +46,23 @@ func arrange(o Options, header []string, sample [][]string) (columns, error) {
 		return c, c.arrangeLong(o)
 	}
 	return c, c.arrangeWide(o, sample)
+}
+
+// parted tells usual files that are no CSV in the sense of RFC 4180.
+func parted(header []string) error {
+	for _, name := range header {
+		if strings.Contains(name, "\r") {
+			return errors.New("the lines end with a carriage return alone: save the file with line feeds")
+		}
+	}
+	if len(header) == 1 {
+		for sign, called := range map[string]string{";": "semicolons", "\t": "tabs"} {
+			if strings.Contains(header[0], sign) {
+				return fmt.Errorf("the header has %s between its names: save the file with commas, and with points in its numbers", called)
+			}
+		}
+	}
+	return nil
 }
 
 // layoutOf takes the layout that was given, or that the given column names

@@ -314,6 +314,9 @@ func TestReadRefuses(t *testing.T) {
 		want    string
 	}{
 		{"an empty file", Options{}, "", "the file is empty"},
+		{"semicolons", Options{}, "meter;time;kwh\na;2022-01-01 00:00Z;1,5\n", "semicolons between its names"},
+		{"tabs", Options{}, "meter\ttime\tkwh\n", "tabs between its names"},
+		{"carriage returns", Options{}, "meter,time,kwh\ra,2022-01-01 00:00Z,1\r", "carriage return alone"},
 		{"a header alone", Options{}, "meter,time,kwh\n", "no value"},
 		{"nothing usable", Options{TZ: time.UTC}, "meter,time,kwh\na,2022-01-01 00:00,-1\n", "negative"},
 		{"only what overflows", Options{TZ: time.UTC, Interval: time.Hour}, "meter,time,kwh\na,2022-01-01 00:00,9e18\n", "64 bits"},

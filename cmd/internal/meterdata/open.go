@@ -2,6 +2,7 @@ package meterdata
 
 import (
 	"archive/zip"
+	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
@@ -161,7 +162,11 @@ func unpack(c *intervals.Collector, part *zip.File, f Format) error {
 }
 
 // readPart reads one file in its format.
-func readPart(c *intervals.Collector, input io.Reader, f Format) error {
+func readPart(c *intervals.Collector, file io.Reader, f Format) error {
+	input := bufio.NewReader(file)
+	if mark, _ := input.Peek(2); string(mark) == "\xff\xfe" || string(mark) == "\xfe\xff" { // too short is for the format to refuse
+		return errors.New("the file is text in UTF-16: save it as UTF-8")
+	}
 	switch f {
 	case NEM12:
 		return nem12.Read(input, c)

@@ -88,6 +88,8 @@ func TestReadFileRefuses(t *testing.T) {
 		"a broken archive":     {written(t, string(data[:len(data)-30])), "reading the archive"},
 		"a broken part":        {written(t, string(data[:40])+"\xff\xff"+string(data[42:])), "a in the archive: "},
 		"a part that is none":  {packed(t, "a", nemDay("20240101", "1,2,3,4"), "readme.txt", "hello"), `readme.txt in the archive: line 1: the file begins with "hello"`},
+		"sixteen bits":         {written(t, "\xff\xfem\x00"), "UTF-16: save it as UTF-8"},
+		"sixteen, packed":      {packed(t, "a", "\xfe\xff\x00m"), "a in the archive: the file is text in UTF-16"},
 		"a device":             {os.DevNull, "is a pipe or a device"},
 		"a list without end":   {packed(t, lengthy...), "its list of files is longer than 16777216 bytes"},
 		"more parts than many": {packed(t, many...), "more than the 10000 files"},

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Grouped writes a decimal number with a comma every three digits, since
@@ -105,6 +107,28 @@ func Plural(n uint64, one string) string {
 		return "1 " + one
 	}
 	return grouped(n) + " " + one + "s"
+}
+
+// Shown makes text safe to show on a terminal: what steers one (escape sequences, also
+// of eight bits, and marks that turn the direction of writing) is written as JSON would
+// escape it. Names in files and what nodes answer are other people's text.
+func Shown(text string) string {
+	if strings.IndexFunc(text, steers) < 0 {
+		return text
+	}
+	var b strings.Builder
+	for _, r := range text {
+		if steers(r) {
+			fmt.Fprintf(&b, "\\u%04x", r)
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
+
+func steers(r rune) bool {
+	return r != '\n' && r != '\t' && (unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || r == utf8.RuneError)
 }
 
 // name shows an id as it is and quotes whatever is none. A payload's strings

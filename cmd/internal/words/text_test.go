@@ -7,6 +7,21 @@ import (
 	"pgregory.net/rapid"
 )
 
+func TestShown(t *testing.T) {
+	for text, want := range map[string]string{
+		"plain, ü 漢 →\t\n":       "plain, ü 漢 →\t\n",
+		"\x1b[2J\r\a":            `\u001b[2J\u000d\u0007`,
+		"a\u009bm\x7f":           `a\u009bm\u007f`,
+		"\u202etxt.exe\u2066":    `\u202etxt.exe\u2066`,
+		"\x9bm":                  `\ufffdm`,
+		`{"a": "\u001b"}` + "\n": `{"a": "\u001b"}` + "\n",
+	} {
+		if got := Shown(text); got != want {
+			t.Errorf("%q is shown as %q, want %q", text, got, want)
+		}
+	}
+}
+
 func TestRegister(t *testing.T) {
 	tests := []struct {
 		text     string
