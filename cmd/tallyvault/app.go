@@ -1,12 +1,16 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 
 	"github.com/urfave/cli/v2"
+
+	"github.com/tallyvault/tallyvault/transport/client"
 )
 
 // newApp builds the command line. The arguments are looked at only to see
@@ -113,12 +117,20 @@ func wrongUsage(c *cli.Context, err error, _ bool) error {
 	return &usageError{message: message, command: c.Command.HelpName}
 }
 
-// inCommand tells a usage error to which command's help to turn.
+// inCommand tells a usage error to which command's help to turn, and whoever read
+// without a key that there is a flag for one.
 func inCommand(c *cli.Context, err error) error {
+	if refused, ok := errors.AsType[*client.Refused](err); ok && refused.Fields["token"] != "" && takesKey(c) && !c.IsSet("key") {
+		return advise(err, "Give --key FILE: this committee answers only those whom it has registered.")
+	}
 	if wrong, ok := err.(*usageError); ok && wrong.command == "" { //nolint:errorlint // only one that was made just here
 		wrong.command = c.Command.HelpName
 	}
 	return err
+}
+
+func takesKey(c *cli.Context) bool {
+	return slices.ContainsFunc(c.Command.Flags, func(f cli.Flag) bool { return f.Names()[0] == "key" })
 }
 
 // arguments demands between least and most arguments; most < 0 is no bound.

@@ -143,7 +143,7 @@ func readGenesisFile(path string) (*genesis.Signed, error) {
 	}
 	g, err := genesis.Parse(data)
 	if err != nil {
-		return nil, fmt.Errorf("genesis %s: %w", path, err)
+		return nil, fmt.Errorf("genesis %s: %w", path, smallfile.Other(err, data))
 	}
 	return g, nil
 }
@@ -266,19 +266,12 @@ func createFile(path string, data []byte) error {
 
 // createFileFrom leaves no file behind that is not whole.
 func createFileFrom(path string, data io.Reader) error {
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	err := smallfile.Create(path, data)
 	if errors.Is(err, os.ErrExist) {
 		return advise(fmt.Errorf("%s exists already and is not overwritten", path), "Name another file, or remove that one.")
 	}
 	if err != nil {
 		return fmt.Errorf("writing the result: %w", err)
-	}
-	_, err = io.Copy(file, data)
-	if err == nil {
-		err = file.Sync()
-	}
-	if err := errors.Join(err, file.Close()); err != nil {
-		return errors.Join(fmt.Errorf("writing %s: %w", path, err), os.Remove(path))
 	}
 	return nil
 }

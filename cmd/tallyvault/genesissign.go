@@ -1,9 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -11,6 +11,7 @@ import (
 	"github.com/tallyvault/tallyvault/cmd/internal/founding"
 	"github.com/tallyvault/tallyvault/cmd/internal/keyfile"
 	"github.com/tallyvault/tallyvault/cmd/internal/nodedir"
+	"github.com/tallyvault/tallyvault/cmd/internal/smallfile"
 	"github.com/tallyvault/tallyvault/fsm/genesis"
 )
 
@@ -65,7 +66,7 @@ func genesisSign(c *cli.Context) error {
 	if c.IsSet("out") {
 		err = deliver(c, text)
 	} else {
-		err = replaceFile(path, text)
+		err = smallfile.Replace(path, bytes.NewReader(text))
 	}
 	if err == nil {
 		i, _ := s.NodeIndex(key.Public)
@@ -128,17 +129,4 @@ func genesisMerge(c *cli.Context) error {
 	}
 	tell(c, "Merged genesis %s; still missing: %s.\n", merged.ShortHash(), orNobody(merged.Missing()))
 	return deliver(c, append(merged.Envelope.JSON(), '\n'))
-}
-
-// replaceFile changes a file so that after a crash there is the old or the new
-// content, whole.
-func replaceFile(path string, data []byte) error {
-	temporary := path + ".new"
-	if err := createFile(temporary, data); err != nil {
-		return err
-	}
-	if err := os.Rename(temporary, path); err != nil {
-		return errors.Join(fmt.Errorf("changing %s: %w", path, err), os.Remove(temporary))
-	}
-	return nil
 }

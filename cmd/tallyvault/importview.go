@@ -257,14 +257,21 @@ func missingTime(seconds float64) string {
 	return words.Span(time.Duration(seconds) * time.Second)
 }
 
+// fewQualities fit beside the rest of a meter; --json has all.
+const fewQualities = 12
+
 // qualityText lists quality words with how often each comes.
 func qualityText(qualities map[string]int) string {
 	if len(qualities) == 0 {
 		return "-"
 	}
 	var said []string
-	for _, word := range slices.Sorted(maps.Keys(qualities)) {
+	sorted := slices.Sorted(maps.Keys(qualities))
+	for _, word := range sorted[:min(len(sorted), fewQualities)] {
 		said = append(said, fmt.Sprintf("%s %d", word, qualities[word]))
+	}
+	if more := len(sorted) - fewQualities; more > 0 {
+		said = append(said, fmt.Sprintf("%d more", more))
 	}
 	return strings.Join(said, ", ")
 }

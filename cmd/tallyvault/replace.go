@@ -7,6 +7,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/tallyvault/tallyvault/cmd/internal/nodedir"
+	"github.com/tallyvault/tallyvault/cmd/internal/smallfile"
 	"github.com/tallyvault/tallyvault/fsm"
 	"github.com/tallyvault/tallyvault/fsm/genesis"
 )
@@ -48,7 +49,7 @@ func nodeReplace(c *cli.Context) error {
 	}
 	statement, n, err := genesis.ReadNodeStatement(file)
 	if err != nil {
-		return fmt.Errorf("%s: %w", path, err)
+		return fmt.Errorf("%s: %w", path, smallfile.Other(err, file))
 	}
 	if n.Name == c.String("old") {
 		return usage("%s is the statement of %s itself: a replacement has a new name and new keys", path, n.Name)

@@ -8,6 +8,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/tallyvault/tallyvault/cmd/internal/compose"
+	"github.com/tallyvault/tallyvault/cmd/internal/smallfile"
 	"github.com/tallyvault/tallyvault/cmd/internal/words"
 	"github.com/tallyvault/tallyvault/fsm/envelope"
 	"github.com/tallyvault/tallyvault/fsm/genesis"
@@ -70,7 +71,7 @@ func readCommand(c *cli.Context, path string) (envelope.Envelope, error) {
 	}
 	e, err := compose.Read(data)
 	if err != nil {
-		return e, fmt.Errorf("%s: %w", path, err)
+		return e, fmt.Errorf("%s: %w", path, smallfile.Other(err, data))
 	}
 	return e, nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/tallyvault/tallyvault/cmd/internal/smallfile"
 	"github.com/tallyvault/tallyvault/fsm/genesis"
 	"github.com/tallyvault/tallyvault/fsm/proof"
 	"github.com/tallyvault/tallyvault/transport/api"
@@ -25,7 +26,7 @@ func FromPolicy(text []byte, source string) (Basis, error) {
 	p, err := proof.ParsePolicy(text)
 	if err != nil {
 		// The parser says "policy" too; once is enough.
-		return Basis{}, broken(fmt.Errorf("%s: %s", source, strings.TrimPrefix(err.Error(), "policy: ")))
+		return Basis{}, broken(fmt.Errorf("%s: %s", source, strings.TrimPrefix(smallfile.Other(err, text).Error(), "policy: ")))
 	}
 	alone, err := proof.VerifyChain(p, nil)
 	if err != nil {
@@ -60,7 +61,7 @@ func FromChain(chain []byte, hash [32]byte) (Basis, error) {
 	}
 	return Basis{
 		History: history, Genesis: g,
-		Assumes: fmt.Sprintf("that %x is the hash of the true genesis (short hash %s); everything else follows from it", hash, g.ShortHash()),
+		Assumes: fmt.Sprintf("that %x is the hash of the true genesis (short hash %s), and that the chain leaves out no change of the committee that was in effect; all else follows from it", hash, g.ShortHash()),
 	}, nil
 }
 

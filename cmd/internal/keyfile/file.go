@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/tallyvault/tallyvault/cmd/internal/smallfile"
 	"github.com/tallyvault/tallyvault/transport/client/keytext"
 )
 
@@ -44,7 +45,7 @@ func WritePublic(path string, public Public) error {
 func Read(path string, ask func(prompt string) (string, error)) (Key, error) {
 	content, err := keytext.Read(path, true)
 	if err != nil {
-		return Key{}, fmt.Errorf("reading the key file: %w", err)
+		return Key{}, fmt.Errorf("reading the key file: %w", notPrivate(path, err))
 	}
 	if keytext.Sealed(content) {
 		if ask == nil {
@@ -60,9 +61,19 @@ func Read(path string, ask func(prompt string) (string, error)) (Key, error) {
 	}
 	key, err := keytext.Parse(string(content))
 	if err != nil {
-		return Key{}, fmt.Errorf("reading the key file %s: %w", path, err)
+		return Key{}, fmt.Errorf("reading the key file %s: %w", path, smallfile.Other(err, content))
 	}
 	return key, nil
+}
+
+// notPrivate says it where a file that others may read is no private key at all:
+// taking the right to read it from them would not help.
+func notPrivate(path string, err error) error {
+	content, opened := keytext.Read(path, false)
+	if kind := smallfile.Kind(content); opened == nil && kind != "" && !strings.Contains(kind, "private") {
+		return fmt.Errorf("%s looks like %s: give the file of the private key", path, kind)
+	}
+	return err
 }
 
 // ReadPublic opens a public key file. Anybody may be able to read it.

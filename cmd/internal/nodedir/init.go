@@ -1,6 +1,7 @@
 package nodedir
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -9,6 +10,7 @@ import (
 	"path/filepath"
 
 	"github.com/tallyvault/tallyvault/cmd/internal/keyfile"
+	"github.com/tallyvault/tallyvault/cmd/internal/smallfile"
 	"github.com/tallyvault/tallyvault/fsm/genesis"
 )
 
@@ -63,7 +65,7 @@ func Init(dir string, seat Seat, passphrase string, random io.Reader) (genesis.N
 	}
 	// The statement comes last: where it stands, the keys are complete.
 	path := filepath.Join(dir, statementFile)
-	if err := replace(path, append(signed.JSON(), '\n')); err != nil {
+	if err := smallfile.Replace(path, bytes.NewReader(append(signed.JSON(), '\n'))); err != nil {
 		return genesis.Node{}, fmt.Errorf("writing the node's statement: %w", err)
 	}
 	return n, nil
@@ -86,38 +88,4 @@ func prepare(dir string) error {
 		}
 	}
 	return nil
-}
-
-// replace writes a file so that after a crash there is the old one or the new
-// one, whole, and it is on disk when replace returns.
-func replace(path string, content []byte) error {
-	temporary, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".new-*")
-	if err != nil {
-		return err
-	}
-	_, err = temporary.Write(content)
-	if err == nil {
-		err = temporary.Chmod(0o644)
-	}
-	if err == nil {
-		err = temporary.Sync()
-	}
-	if closing := temporary.Close(); err == nil {
-		err = closing
-	}
-	if err == nil {
-		err = os.Rename(temporary.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(temporary.Name()))
-	}
-	return syncDir(filepath.Dir(path))
-}
-
-func syncDir(path string) error {
-	dir, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
 }

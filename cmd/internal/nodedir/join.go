@@ -1,6 +1,7 @@
 package nodedir
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -46,7 +47,7 @@ func (d *Dir) AdoptJoin(path string) error {
 		}
 		return nil
 	}
-	if err := replace(own, given); err != nil {
+	if err := smallfile.Replace(own, bytes.NewReader(given)); err != nil {
 		return fmt.Errorf("keeping the replace_node command: %w", err)
 	}
 	return nil
@@ -56,11 +57,11 @@ func (d *Dir) AdoptJoin(path string) error {
 func (d *Dir) takeJoin(path string, data []byte) error {
 	e, err := envelope.Parse(data)
 	if err != nil {
-		return fmt.Errorf("%s: %w", path, err)
+		return fmt.Errorf("%s: %w", path, smallfile.Other(err, data))
 	}
 	c, refusal := fsm.FromEnvelope(e)
 	if refusal != nil {
-		return fmt.Errorf("%s: %w", path, refusal)
+		return fmt.Errorf("%s: %w", path, smallfile.Other(refusal, data))
 	}
 	body, ok := c.Body().(*fsm.ReplaceNode)
 	if !ok {

@@ -1,6 +1,7 @@
 package nodedir
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -63,7 +64,7 @@ func ReadStatement(path string) (genesis.Node, error) {
 	}
 	n, err := genesis.ParseNode(data)
 	if err != nil {
-		return genesis.Node{}, fmt.Errorf("%s: %w", path, err)
+		return genesis.Node{}, fmt.Errorf("%s: %w", path, smallfile.Other(err, data))
 	}
 	return n, nil
 }
@@ -118,7 +119,7 @@ func (d *Dir) Adopt(given *genesis.Signed) (*genesis.Signed, error) {
 	if err := d.bare(); err != nil {
 		return nil, err
 	}
-	if err := replace(filepath.Join(d.Path, genesisFile), append(given.Envelope.JSON(), '\n')); err != nil {
+	if err := smallfile.Replace(filepath.Join(d.Path, genesisFile), bytes.NewReader(append(given.Envelope.JSON(), '\n'))); err != nil {
 		return nil, fmt.Errorf("keeping the genesis: %w", err)
 	}
 	return given, nil

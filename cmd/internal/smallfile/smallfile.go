@@ -1,5 +1,6 @@
-// Package smallfile reads files that people hand over: whole, and only up to a size
-// that an honest one never has. The size is held against what is read, not against
+// Package smallfile reads and writes files that people hand over. What is written is
+// there whole or not at all. What is read is read whole, and only up to a size that an
+// honest file never has. The size is held against what is read, not against
 // what the file system says of it, which knows none of a pipe or a device.
 package smallfile
 

@@ -83,7 +83,7 @@ func ReadFile(path string) (Statement, error) {
 	}
 	s, err := Parse(data)
 	if err != nil {
-		return Statement{}, fmt.Errorf("%s: %w", path, err)
+		return Statement{}, fmt.Errorf("%s: %w", path, smallfile.Other(err, data))
 	}
 	return s, nil
 }
