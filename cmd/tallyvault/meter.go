@@ -1,16 +1,17 @@
 package main
 
 import (
+	"bytes"
 	"encoding/csv"
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strconv"
 	"time"
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/tallyvault/tallyvault/cmd/internal/smallfile"
 	"github.com/tallyvault/tallyvault/cmd/internal/words"
 	"github.com/tallyvault/tallyvault/fsm"
 )
@@ -69,14 +70,16 @@ func meterRegister(c *cli.Context) error {
 	})
 }
 
+// maxMetersFile is more than a command's meters take.
+const maxMetersFile = 4 << 20
+
 func meterRows(c *cli.Context) ([]fsm.MeterRow, error) {
 	if c.IsSet("file") {
-		file, err := os.Open(c.String("file"))
+		text, err := smallfile.Read(c.String("file"), maxMetersFile)
 		if err != nil {
 			return nil, fmt.Errorf("reading the meters: %w", err)
 		}
-		defer file.Close() // it was only read
-		rows, err := readMeters(file)
+		rows, err := readMeters(bytes.NewReader(bytes.TrimPrefix(text, []byte("\xef\xbb\xbf"))))
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", c.String("file"), err)
 		}
