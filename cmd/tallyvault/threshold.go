@@ -103,9 +103,5 @@ func sendOne(c *cli.Context, e envelope.Envelope) error {
 	defer node.Close()
 	ctx, cancel := context.WithTimeout(c.Context, c.Duration("timeout"))
 	defer cancel()
-	_, status, err := send(ctx, c, node, e)
-	if err == nil && status != exitDone {
-		return status
-	}
-	return err
+	return sendWithin(ctx, c, node, e)
 }

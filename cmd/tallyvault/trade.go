@@ -167,7 +167,7 @@ func register64(ctx context.Context, c *cli.Context, node *client.Client) (uint6
 // keepUnknown saves a command whose outcome is not known, so that the very same
 // bytes can be sent again.
 func keepUnknown(c *cli.Context, e envelope.Envelope) {
-	path := fmt.Sprintf("reading-%s.json", e.Identity().String()[:16])
+	path := fmt.Sprintf("%s-%s.json", commandName(e), e.Identity().String()[:16])
 	if err := createFile(path, append(e.JSON(), '\n')); err != nil {
 		tell(c, "The signed command could not be kept (%v); it is:\n%s\n", err, e.JSON())
 		return

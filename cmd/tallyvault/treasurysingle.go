@@ -87,6 +87,11 @@ func sendKept(ctx context.Context, c *cli.Context, node *client.Client, e envelo
 			return err
 		}
 	}
+	return sendWithin(ctx, c, node, e)
+}
+
+// sendWithin is sendKept for a command whose file, where --out named one, is there.
+func sendWithin(ctx context.Context, c *cli.Context, node *client.Client, e envelope.Envelope) error {
 	_, status, err := send(ctx, c, node, e)
 	if status == exitUnknown && !c.IsSet("out") {
 		keepUnknown(c, e)

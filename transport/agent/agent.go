@@ -16,6 +16,7 @@ import (
 	"github.com/cloudflare/circl/sign/ed25519"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/tallyvault/tallyvault/fsm/genesis"
 	"github.com/tallyvault/tallyvault/transport/api"
 	"github.com/tallyvault/tallyvault/transport/client"
 )
@@ -78,14 +79,19 @@ func New(c Config) (*Agent, error) {
 }
 
 // Run attests until ctx ends. Trouble with nodes is waited out and logged; an
-// error is one of this machine.
+// error is one of this machine, or of who started it with somebody else's key.
 func (a *Agent) Run(ctx context.Context) error {
 	if err := a.library.Load(ctx); err != nil {
 		a.config.Logger.Warn("not every reference can be read", "error", err)
 	}
-	if a.oracle = a.askOracle(ctx); ctx.Err() != nil {
+	owner := a.askOwner(ctx)
+	if ctx.Err() != nil {
 		return nil //nolint:nilerr // whoever ended it knows
 	}
+	if owner.Role != genesis.RoleOracle {
+		return fmt.Errorf("the key %s is of %s %s, and only oracles attest: give the oracle's key", owner.Key, owner.Role, owner.Principal)
+	}
+	a.oracle = owner.Principal
 	// From here on events are news; what is there already, the watchers ask for.
 	leaf := a.askLeaf(ctx)
 	var past []Decision
@@ -128,8 +134,8 @@ func (a *Agent) Ready() error {
 	return nil
 }
 
-// askOracle asks whose the key is, to know its earlier votes when it sees them.
-func (a *Agent) askOracle(ctx context.Context) (oracle string) {
+// askOwner asks whose the key is, to know its earlier votes when it sees them.
+func (a *Agent) askOwner(ctx context.Context) (owner api.Key) {
 	a.insist(ctx, "whose the oracle's key is", func() error {
 		var keys api.Keys
 		err := a.config.Client.Get(ctx, "/v1/keys", url.Values{"key": {a.signer.KeyID().String()}}, &keys)
@@ -137,11 +143,11 @@ func (a *Agent) askOracle(ctx context.Context) (oracle string) {
 			return errors.New("the cluster does not know the key")
 		}
 		if err == nil {
-			oracle = keys.Keys[0].Principal
+			owner = keys.Keys[0]
 		}
 		return err
 	})
-	return oracle
+	return owner
 }
 
 // askLeaf asks for the last leaf of the journal.
