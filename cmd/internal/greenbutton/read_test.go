@@ -238,3 +238,18 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+// TestLongFeed reads a feed that is longer than any of its elements may be.
+func TestLongFeed(t *testing.T) {
+	var values []string
+	for i := range 10_000 {
+		values = append(values, valued(i, "1", "8"))
+	}
+	text := feedOf(metered("1", "a"), typed("a", wh), blocked("1", values...))
+	if len(text) <= intervals.MaxLineBytes {
+		t.Fatalf("a feed of %d bytes tries nothing", len(text))
+	}
+	if file, err := read(text, true); err != nil || file.Summary.Rows != len(values) {
+		t.Errorf("%d values of %d: %v", file.Summary.Rows, len(values), err)
+	}
+}
