@@ -18,8 +18,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"github.com/tallyvault/tallyvault/fsm"
 	"github.com/tallyvault/tallyvault/transport"
 	"github.com/tallyvault/tallyvault/transport/api"
@@ -255,53 +253,16 @@ func (s *story) eventAccess(t *testing.T) {
 	}
 }
 
-// hurry is another door to a node, whose streams have short times.
-type hurry struct {
-	door     *transport.Door
-	url      string
-	registry *prometheus.Registry
-	shut     func()
-}
-
-func hurried(t *testing.T, c *threeNodes, limits transport.Limits, stall, behind time.Duration) *hurry {
+// hurried is another door to a node, whose streams have short times.
+func hurried(t *testing.T, c *threeNodes, limits transport.Limits, stall, behind time.Duration) *another {
 	t.Helper()
-	h := &hurry{registry: prometheus.NewRegistry()}
-	d, err := transport.New(transport.Config{
-		Node: c.Nodes[0].Cluster, Genesis: c.Genesis, NodeKey: c.NodeKey(0), Dir: t.TempDir(), Limits: limits, Registry: h.registry,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	h.door = d
-	d.HurryEvents(20*time.Millisecond, stall, behind)
-	listener := listen(t)
-	h.url = "https://" + listener.Addr().String() + "/v1/events"
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- d.Run(ctx, narrow{listener}) }()
-	h.shut = sync.OnceFunc(func() {
-		cancel()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	})
-	t.Cleanup(h.shut)
-	return h
+	return c.another(t, transport.Config{Limits: limits}, func(d *transport.Door) { d.HurryEvents(20*time.Millisecond, stall, behind) })
 }
 
-// narrow is a listener whose connections hold little that is not read.
-type narrow struct{ net.Listener }
-
-func (n narrow) Accept() (net.Conn, error) {
-	conn, err := n.Listener.Accept()
-	if err == nil {
-		err = conn.(*net.TCPConn).SetWriteBuffer(16 << 10)
-	}
-	return conn, err
-}
+func (h *another) events() string { return h.url + "/v1/events" }
 
 // ended is how many streams have ended for a reason.
-func (h *hurry) ended(t *testing.T, reason string) float64 {
+func (h *another) ended(t *testing.T, reason string) float64 {
 	t.Helper()
 	families, err := h.registry.Gather()
 	if err != nil {
@@ -326,7 +287,7 @@ func TestEventStreamsEnd(t *testing.T) {
 	c.World()
 	s := &story{threeNodes: c, web: insecure(t)}
 	h := hurried(t, c, transport.Limits{StreamsPerAddress: 2}, time.Minute, 200*time.Millisecond)
-	url := h.url
+	url := h.events()
 
 	t.Run("a position that nobody has", func(t *testing.T) {
 		events := s.listenTo(t, url, "", "999999999").until("the end", isEnd)
@@ -420,7 +381,7 @@ func TestSlowReaderOfEvents(t *testing.T) {
 			return conn, err
 		}
 		slow := &story{threeNodes: c, web: small}
-		e := slow.listenTo(t, h.url+"?after=0", token, "")
+		e := slow.listenTo(t, h.events()+"?after=0", token, "")
 		if major := e.response.ProtoMajor; major != map[bool]int{true: 2, false: 1}[http2] {
 			t.Fatalf("HTTP/%d", major)
 		}
@@ -442,7 +403,7 @@ func TestSlowReaderOfEvents(t *testing.T) {
 		if len(seen) == 0 || len(seen) >= commands {
 			t.Fatalf("%d events came to a reader who did not read", len(seen))
 		}
-		rest := s.listenTo(t, h.url, token, last).until("the last command", func(e told) bool {
+		rest := s.listenTo(t, h.events(), token, last).until("the last command", func(e told) bool {
 			if e.Data.Outcome != nil {
 				seen[e.ID]++
 			}
@@ -466,11 +427,11 @@ func TestStreamsTakeTurns(t *testing.T) {
 	h := hurried(t, c, transport.Limits{}, time.Minute, time.Minute)
 	giveBack := sync.OnceFunc(h.door.HoldTurns())
 	t.Cleanup(giveBack)
-	gone := s.listenTo(t, h.url+"?after=0", "", "")
+	gone := s.listenTo(t, h.events()+"?after=0", "", "")
 	gone.hangUp()
 	s.Until("the reader's place", func() bool { return h.ended(t, "left") == 1 })
 
-	e := s.listenTo(t, h.url+"?after=0", "", "")
+	e := s.listenTo(t, h.events()+"?after=0", "", "")
 	if block, ok := e.next(); !ok || block.ID != "0" {
 		t.Fatalf("a stream begins with %v", block)
 	}
@@ -491,7 +452,7 @@ func TestStreamsTakeTurns(t *testing.T) {
 }
 
 // gauge is the sum of a metric's values.
-func (h *hurry) gauge(t *testing.T, name string) (total float64) {
+func (h *another) gauge(t *testing.T, name string) (total float64) {
 	t.Helper()
 	families, err := h.registry.Gather()
 	if err != nil {

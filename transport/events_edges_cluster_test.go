@@ -2,7 +2,6 @@ package transport_test
 
 import (
 	"bufio"
-	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -12,46 +11,19 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"github.com/tallyvault/tallyvault/transport"
 	"github.com/tallyvault/tallyvault/transport/api"
 )
-
-// hasty opens a door of a running node that gives a request 400 ms to come in.
-func hasty(t *testing.T, c *threeNodes) (address string, registry *prometheus.Registry) {
-	t.Helper()
-	registry = prometheus.NewRegistry()
-	d, err := transport.New(transport.Config{
-		Node: c.Nodes[0].Cluster, Genesis: c.Genesis, NodeKey: c.NodeKey(0), Dir: t.TempDir(), Registry: registry,
-		PublicReads: true, ReadHeaderTimeout: 100 * time.Millisecond,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	d.HurryEvents(20*time.Millisecond, time.Minute, time.Minute)
-	listener := listen(t)
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- d.Run(ctx, listener) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	})
-	return listener.Addr().String(), registry
-}
 
 // What bounds the time in which a request comes in ends no stream and no long-poll of
 // one that came in whole, and ends one that never does: it must not keep its place.
 func TestTimeToComeInIsBounded(t *testing.T) {
 	c := start(t, nil)
-	address, registry := hasty(t, c)
-	open := func() float64 {
-		h := hurry{registry: registry}
-		return h.gauge(t, "tallyvault_event_streams")
-	}
+	// A request has 400 ms to come in.
+	h := c.another(t, transport.Config{PublicReads: true, ReadHeaderTimeout: 100 * time.Millisecond}, func(d *transport.Door) {
+		d.HurryEvents(20*time.Millisecond, time.Minute, time.Minute)
+	})
+	open := func() float64 { return h.gauge(t, "tallyvault_event_streams") }
 	for _, http2 := range []bool{true, false} {
 		web := insecure(t)
 		if !http2 {
@@ -59,7 +31,7 @@ func TestTimeToComeInIsBounded(t *testing.T) {
 			web.Transport.(*http.Transport).TLSClientConfig.NextProtos = []string{"http/1.1"}
 		}
 		s := &story{threeNodes: c, web: web}
-		e := s.listenTo(t, "https://"+address+"/v1/events", "", "")
+		e := s.listenTo(t, h.events(), "", "")
 		for begun := time.Now(); time.Since(begun) < 900*time.Millisecond; {
 			if _, ok := e.next(); !ok {
 				t.Fatalf("HTTP/2 %v: the stream ended after %s", http2, time.Since(begun))
@@ -67,13 +39,13 @@ func TestTimeToComeInIsBounded(t *testing.T) {
 		}
 		e.hangUp()
 		begun := time.Now()
-		response, text := s.do(t, "GET", "https://"+address+"/v1/readings?market=energy&wait=1", "", nil)
+		response, text := s.do(t, "GET", h.url+"/v1/readings?market=energy&wait=1", "", nil)
 		if took := time.Since(begun); response.StatusCode != 200 || (response.ProtoMajor == 2) != http2 || took < time.Second {
 			t.Errorf("%s after %s: %d %s", response.Proto, took, response.StatusCode, text)
 		}
 	}
 	c.Until("the streams to be over", func() bool { return open() == 0 })
-	conn, err := tls.Dial("tcp", address, &tls.Config{InsecureSkipVerify: true})
+	conn, err := tls.Dial("tcp", strings.TrimPrefix(h.url, "https://"), &tls.Config{InsecureSkipVerify: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,7 +74,7 @@ func TestStreamFromTheFuture(t *testing.T) {
 	h := hurried(t, c, transport.Limits{}, time.Minute, time.Minute)
 	var status api.Status
 	s.get(t, "/v1/status", nil, &status)
-	e := s.listenTo(t, h.url+"?kind=reading_accepted,outcome", s.token(t, "ada"), fmt.Sprint(uint64(status.TreeSize)+3))
+	e := s.listenTo(t, h.events()+"?kind=reading_accepted,outcome", s.token(t, "ada"), fmt.Sprint(uint64(status.TreeSize)+3))
 	for n := range uint64(4) {
 		reading := c.Reading(n+1, n+1, base.Add(time.Duration(n)*time.Minute))
 		if _, err := c.Client("").Submit(c.Context(), reading); err != nil {

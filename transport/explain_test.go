@@ -243,7 +243,8 @@ func (s *waitingStory) walks(t *testing.T) {
 // is answered still.
 func (s *story) dear(t *testing.T, path string) {
 	t.Helper()
-	u := second(t, s.threeNodes, transport.Limits{ChecksPerSecond: 0.01, ChecksBurst: 1024}, func(d *transport.Door) { d.DearRows(256) })
+	limits := transport.Limits{ChecksPerSecond: 0.01, ChecksBurst: 1024}
+	u := s.another(t, transport.Config{Limits: limits}, func(d *transport.Door) { d.DearRows(256) }).url
 	for i, get := range []string{path, path, "/v1/markets"} {
 		response, text := s.do(t, "GET", u+get, s.token(t, "ada"), nil)
 		if want := []int{200, 429, 200}[i]; response.StatusCode != want {

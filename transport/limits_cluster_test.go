@@ -2,48 +2,15 @@ package transport_test
 
 import (
 	"bytes"
-	"context"
 	"crypto/tls"
-	"net"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"github.com/tallyvault/tallyvault/transport"
 	"github.com/tallyvault/tallyvault/transport/api"
 )
-
-// second opens another door to a running node, with limits of its own.
-func second(t *testing.T, c *threeNodes, limits transport.Limits, change ...func(*transport.Door)) string {
-	t.Helper()
-	d, err := transport.New(transport.Config{
-		Node: c.Nodes[0].Cluster, Genesis: c.Genesis, NodeKey: c.NodeKey(0), Dir: t.TempDir(), Limits: limits,
-		Registry: prometheus.NewRegistry(),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range change {
-		f(d)
-	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- d.Run(ctx, listener) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	})
-	return "https://" + listener.Addr().String()
-}
 
 // An address that has used up its signature checks is told when it may go on;
 // what needs no check is answered still.
@@ -51,7 +18,7 @@ func TestChecksAreBudgeted(t *testing.T) {
 	c := start(t, nil)
 	c.World()
 	s := &story{threeNodes: c, web: insecure(t)}
-	u := second(t, c, transport.Limits{ChecksPerSecond: 0.01, ChecksBurst: 1024})
+	u := c.another(t, transport.Config{Limits: transport.Limits{ChecksPerSecond: 0.01, ChecksBurst: 1024}}, nil).url
 	forged := c.Reading(1, 1, base)
 	forged.Signatures[0].Sig[0] ^= 1
 	lines := bytes.Repeat(append(forged.JSON(), '\n'), 1020)

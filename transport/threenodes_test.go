@@ -133,6 +133,54 @@ func listen(t testing.TB) net.Listener {
 	return l
 }
 
+// another is one more door of the first node.
+type another struct {
+	door     *transport.Door
+	url      string // of its root
+	registry *prometheus.Registry
+	shut     func()
+}
+
+// another opens a door with settings of its own, which before may change further.
+func (c *threeNodes) another(t *testing.T, config transport.Config, before func(*transport.Door)) *another {
+	t.Helper()
+	a := &another{registry: prometheus.NewRegistry()}
+	config.Node, config.Genesis, config.NodeKey = c.Nodes[0].Cluster, c.Genesis, c.NodeKey(0)
+	config.Dir, config.Registry = t.TempDir(), a.registry
+	d, err := transport.New(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.door = d
+	if before != nil {
+		before(d)
+	}
+	listener := listen(t)
+	a.url = "https://" + listener.Addr().String()
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- d.Run(ctx, narrow{listener}) }()
+	a.shut = sync.OnceFunc(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	t.Cleanup(a.shut)
+	return a
+}
+
+// narrow is a listener whose connections hold little that is not read.
+type narrow struct{ net.Listener }
+
+func (n narrow) Accept() (net.Conn, error) {
+	conn, err := n.Listener.Accept()
+	if err == nil {
+		err = conn.(*net.TCPConn).SetWriteBuffer(16 << 10)
+	}
+	return conn, err
+}
+
 func (c *threeNodes) addPeople(g *genesis.Genesis) {
 	for _, p := range []struct{ name, role string }{
 		{"alice", genesis.RoleAdmin},

@@ -61,9 +61,8 @@ type nobody struct{ outbox.Cluster }
 
 func (nobody) Now() time.Time { return time.Now() }
 
-// A line that is wrong is left out; a line that cannot be kept ends the program, since
-// nobody would hear of it again.
-func TestStoreLosesNothing(t *testing.T) {
+func emptyBox(t *testing.T) *outbox.Outbox {
+	t.Helper()
 	box, err := outbox.Open(outbox.Config{
 		Path: filepath.Join(t.TempDir(), "box"), Cluster: nobody{}, Provider: "sunny",
 		Signer: client.Signer{Key: ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))},
@@ -71,6 +70,13 @@ func TestStoreLosesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return box
+}
+
+// A line that is wrong is left out; a line that cannot be kept ends the program, since
+// nobody would hear of it again.
+func TestStoreLosesNothing(t *testing.T) {
+	box := emptyBox(t)
 	const good = "roof-1,1200500,2026-01-31T12:30:00Z\n"
 	var stderr bytes.Buffer
 	wrong := "nonsense\nroof/1,1,2026-01-31T12:30:00Z\nroof-1,7,2026-01-31T12:30:00Z\n"
@@ -87,13 +93,7 @@ func TestStoreLosesNothing(t *testing.T) {
 
 // A gateway whose input does not end hears of what ends it.
 func TestServeEndsWithItsContext(t *testing.T) {
-	box, err := outbox.Open(outbox.Config{
-		Path: filepath.Join(t.TempDir(), "box"), Cluster: nobody{}, Provider: "sunny",
-		Signer: client.Signer{Key: ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	box := emptyBox(t)
 	in, end := io.Pipe()
 	defer end.Close()
 	ctx, cancel := context.WithCancel(context.Background())
