@@ -38,6 +38,7 @@ func (d *Door) treasuryRoutes() {
 	}, treasuryRules)
 	read(d, huma.Operation{
 		OperationID: "withdrawals", Path: "/v1/treasury/withdrawals", Tags: tag, Summary: "Withdrawals by id",
+		Description: "One that its owner took back before anybody sent it is in the receipts only.",
 	}, withdrawals)
 	d.exportRoute()
 }
